@@ -1,0 +1,104 @@
+//! The permissions that methods name, one unit struct each (K5); which roles contain them is told in `roles`.
+
+/// A right that a method demands.
+pub trait Permission: Send + Sync + 'static {
+    /// The permission in Graph's form: `namespace/entity/propertySet/action`.
+    const NAME: &'static str;
+}
+
+macro_rules! permissions { ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+    $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl Permission for $name { const NAME: &'static str = $text; }
+    )+
+    /// Every permission that a method demands.
+    pub const ALL: &[&str] = &[$($text),+];
+} }
+
+permissions! {
+    /// Being an active principal of the directory; every signed-in caller that passes K3 has it.
+    BeActive = "tenure/principals/active",
+    /// Reading one's directory.
+    ReadDirectory = "microsoft.directory/organization/standard/read",
+    /// Seeing every directory; no directory role contains it, operators and peers only.
+    ListDirectories = "tenure.directory/directories/list",
+    /// Making, activating and abandoning directories; peers only.
+    ProvisionDirectory = "tenure.directory/directories/provision",
+    /// Resolving a domain to its directory; operators and peers only.
+    ResolveDomain = "tenure.directory/domains/resolve",
+    /// Reading the liens on a directory.
+    ReadLiens = "tenure.directory/liens/read",
+    /// Taking and letting go of liens; operators and peers only.
+    WriteLiens = "tenure.directory/liens/write",
+    /// Reading users.
+    ReadUsers = "microsoft.directory/users/standard/read",
+    /// Creating users (U-10).
+    CreateUsers = "microsoft.directory/users/create",
+    /// Revoking other people's sessions (U-28).
+    RevokeSessions = "microsoft.directory/users/invalidateAllRefreshTokens",
+    /// Reading who holds which directory role.
+    ReadRoleAssignments = "microsoft.directory/roleAssignments/standard/read",
+    /// Giving and taking directory roles.
+    WriteRoleAssignments = "microsoft.directory/roleAssignments/allProperties/update",
+    /// Asking which roles others hold (K4): whoever reads role assignments may, and peers.
+    CheckRoles = "microsoft.directory/roleAssignments/standard/read",
+    /// Signing up an organisation under an Enterprise Agreement (K18); operators only.
+    SignUpEnterprise = "tenure.identity/directories/signUpEnterprise",
+    /// Reading a user's memberships; peers only.
+    ReadMemberships = "tenure.identity/memberships/read",
+    /// Attaching, previewing and changing Office 365 subscriptions (L-09).
+    AttachOffice365 = "tenure.subscription/office365Subscriptions/attach",
+    /// Signing up for Azure as any member (S-05, decided for the text of 2020).
+    SignUpAzure = "tenure.subscription/azureSubscriptions/signUp",
+    /// Signing up for Azure where the directory does not let members.
+    SignUpAzureAlways = "tenure.subscription/azureSubscriptions/signUpAlways",
+    /// Reading all of a directory's subscriptions.
+    ReadSubscriptions = "tenure.subscription/subscriptions/read",
+    /// Reading all of a directory's orders.
+    ReadOrders = "tenure.subscription/orders/read",
+}
+
+/// Whether holding `held` means holding `wanted`.
+///
+/// Graph abbreviates: `ns/entity/allProperties/allTasks` holds whatever begins with `ns/entity/`,
+/// `…/allProperties/read` every read of it, and `ns/allEntities/…` the same for all entities.
+pub fn covers(held: &str, wanted: &str) -> bool {
+    if held == wanted {
+        return true;
+    }
+    let (scope, reads_only) = if let Some(scope) = held.strip_suffix("/allProperties/allTasks") {
+        (scope, false)
+    } else if let Some(scope) = held.strip_suffix("/allProperties/read") {
+        (scope, true)
+    } else if let Some(scope) = held.strip_suffix("/allTasks") {
+        (scope, false)
+    } else {
+        return false;
+    };
+    let scope = scope.strip_suffix("/allEntities").unwrap_or(scope);
+    let below = wanted.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/'));
+    below.is_some_and(|rest| !reads_only || rest.rsplit('/').next() == Some("read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tasks_cover_their_entity_and_nothing_beside_it() {
+        let held = "microsoft.directory/users/allProperties/allTasks";
+        assert!(covers(held, CreateUsers::NAME));
+        assert!(!covers(held, WriteRoleAssignments::NAME));
+        assert!(!covers(held, "microsoft.directory/usersOfAnotherKind/create"));
+    }
+
+    #[test]
+    fn reading_all_properties_is_reading_only() {
+        let held = "microsoft.directory/users/allProperties/read";
+        assert!(covers(held, ReadUsers::NAME));
+        assert!(!covers(held, CreateUsers::NAME));
+        assert!(!covers(held, RevokeSessions::NAME));
+    }
+}

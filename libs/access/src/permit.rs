@@ -1,0 +1,155 @@
+//! A right as a value (S7): who was judged, for which directory, when; its only mints are in this file.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use kernel::{DirectoryId, Refusal, Timestamp, reason};
+
+use crate::caller::{Caller, SignedIn};
+use crate::judge::{Consistency, Denial, Judge, Judgement, Question};
+use crate::permission::{BeActive, Permission};
+use crate::roles;
+
+/// How long after the judgement a commit may still rely on it (K7).
+pub const PERMIT_LIFETIME: Duration = Duration::from_secs(2);
+
+/// Proof that identity allowed `P` in one directory; store functions take the directory from it (K9).
+#[derive(Debug, Clone)]
+pub struct Permit<P> {
+    directory: DirectoryId,
+    actor: String,
+    revision: i64,
+    judged_at: Timestamp,
+    expires: bool,
+    _proof: PhantomData<fn() -> P>,
+}
+
+impl<P: Permission> Permit<P> {
+    /// A permit for work that no caller asked for, such as sweeps; `reason` says which, a guard lists them all.
+    pub fn for_worker(directory: DirectoryId, reason: &'static str, now: Timestamp) -> Self {
+        Self::mint(directory, format!("workers/{reason}"), 0, now, false)
+    }
+
+    /// A permit for what happens before there is anybody who could hold a role: signing up, signing in.
+    pub fn for_newcomer(directory: DirectoryId, reason: &'static str, now: Timestamp) -> Self {
+        Self::mint(directory, format!("newcomers/{reason}"), 0, now, false)
+    }
+
+    fn mint(
+        directory: DirectoryId,
+        actor: String,
+        revision: i64,
+        judged_at: Timestamp,
+        expires: bool,
+    ) -> Self {
+        Self { directory, actor, revision, judged_at, expires, _proof: PhantomData }
+    }
+
+    /// The directory that the right is for: the only one that may be written with it.
+    pub const fn directory(&self) -> DirectoryId {
+        self.directory
+    }
+
+    /// Who acts, as the change log names it.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// The revision of the principal that identity judged (K12, K41).
+    pub const fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Whether a commit at `now` may still rely on the judgement.
+    pub fn is_good_at(&self, now: Timestamp) -> bool {
+        !self.expires || now.since(self.judged_at) <= PERMIT_LIFETIME
+    }
+}
+
+/// Asks whether the caller holds `P` in the directory, and mints the permit.
+///
+/// Principals are judged by identity on every call (K3); operators and services carry their right with them, the
+/// latter after the authentication layer has found the call in the table (K36).
+pub async fn require<P: Permission>(
+    judge: &impl Judge,
+    caller: &Caller,
+    directory: DirectoryId,
+    consistency: Consistency,
+    now: Timestamp,
+) -> Result<Permit<P>, Refusal> {
+    match caller {
+        Caller::Service(_) | Caller::Operator(_) => {
+            Ok(Permit::mint(directory, caller.actor(), 0, now, false))
+        }
+        Caller::Principal(signed_in) => {
+            // P-11: a foreign directory is refused before anything is looked up, present or absent alike.
+            if signed_in.principal.directory() != directory {
+                return Err(denied::<P>(directory, Denial::OtherDirectory));
+            }
+            let judgement = judge.judge(&question::<P>(signed_in, directory, consistency)).await?;
+            permit_of(caller, directory, &judgement)
+        }
+    }
+}
+
+/// Asks only whether the caller is an active principal of its own directory with a live session (K3).
+pub async fn require_active(
+    judge: &impl Judge,
+    caller: &Caller,
+    consistency: Consistency,
+    now: Timestamp,
+) -> Result<Permit<BeActive>, Refusal> {
+    let directory = caller.require_signed_in()?.principal.directory();
+    require::<BeActive>(judge, caller, directory, consistency, now).await
+}
+
+/// Mints the permit of a method that only peers and operators may call (K36).
+pub fn require_peer<P: Permission>(
+    caller: &Caller,
+    directory: DirectoryId,
+    now: Timestamp,
+) -> Result<Permit<P>, Refusal> {
+    match caller {
+        Caller::Service(_) | Caller::Operator(_) => {
+            Ok(Permit::mint(directory, caller.actor(), 0, now, false))
+        }
+        Caller::Principal(_) => Err(Refusal::permission_denied(P::NAME, format!("directories/{directory}"))),
+    }
+}
+
+fn question<P: Permission>(
+    signed_in: &SignedIn,
+    directory: DirectoryId,
+    consistency: Consistency,
+) -> Question {
+    let any_of_permissions = if P::NAME == BeActive::NAME { Vec::new() } else { vec![P::NAME.to_owned()] };
+    Question {
+        directory,
+        principal: signed_in.principal,
+        session: Some(signed_in.session),
+        any_of_roles: Vec::new(),
+        any_of_permissions,
+        consistency,
+    }
+}
+
+fn permit_of<P: Permission>(
+    caller: &Caller,
+    directory: DirectoryId,
+    judgement: &Judgement,
+) -> Result<Permit<P>, Refusal> {
+    match judgement.denied {
+        None => Ok(Permit::mint(directory, caller.actor(), judgement.revision, judgement.judged_at, true)),
+        Some(Denial::SessionRevoked) => Err(Refusal::unauthenticated(
+            reason::SESSION_REVOKED,
+            "the session was revoked or is over; sign in again",
+        )),
+        Some(denial) => Err(denied::<P>(directory, denial)),
+    }
+}
+
+fn denied<P: Permission>(directory: DirectoryId, denial: Denial) -> Refusal {
+    Refusal::permission_denied(P::NAME, format!("directories/{directory}"))
+        .with("roles", roles::that_contain(P::NAME).join(","))
+        .with("denial_reason", denial.as_str())
+}

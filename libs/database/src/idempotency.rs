@@ -1,0 +1,102 @@
+//! A request with a `request_id` has its effect once and its retries get the same answer (P-9, K7).
+//!
+//! The record is inserted by the first statement of the transaction that it speaks for, and kept a day.
+
+use std::time::Duration;
+
+use access::Call;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::connect::Db;
+use crate::error::StoreError;
+use crate::on;
+use crate::tx::Tx;
+
+/// How long a record is kept.
+pub const RECORD_LIFETIME: Duration = Duration::from_hours(24);
+
+type Row = (Vec<u8>, String);
+
+/// The recorded answer to this call, read before the caller is judged; `None` when there is none.
+pub async fn replay<T: DeserializeOwned>(db: &Db, call: &Call) -> Result<Option<T>, StoreError> {
+    if call.request_id.is_none() {
+        return Ok(None);
+    }
+    let mut tx = db.read().await?;
+    recorded(&mut tx, call).await
+}
+
+/// Claims the call for this transaction, as its first statement: a twin waits here until the other has ended.
+///
+/// Gives the recorded answer when the twin was faster.
+pub async fn claim<T: DeserializeOwned>(tx: &mut Tx, call: &Call) -> Result<Option<T>, StoreError> {
+    let Some(request_id) = call.request_id else { return Ok(None) };
+    let insert = "INSERT INTO idempotency_records (directory, caller, method, request_id, fingerprint, answer, expire_time)
+        VALUES ($1, $2, $3, $4, $5, '', $6)
+        ON CONFLICT (directory, caller, method, request_id) DO UPDATE
+        SET fingerprint = excluded.fingerprint, answer = '', expire_time = excluded.expire_time
+        WHERE idempotency_records.expire_time <= $7";
+    let claimed = on!(tx, |c| sqlx::query(insert)
+        .bind(call.record_directory())
+        .bind(call.actor())
+        .bind(call.method)
+        .bind(request_id.uuid())
+        .bind(call.fingerprint.as_slice())
+        .bind(call.now.plus(RECORD_LIFETIME).micros())
+        .bind(call.now.micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if claimed == 1 { Ok(None) } else { recorded(tx, call).await }
+}
+
+/// Records the answer of a claimed call; it must hold no secret.
+pub async fn complete(tx: &mut Tx, call: &Call, answer: &impl Serialize) -> Result<(), StoreError> {
+    let Some(request_id) = call.request_id else { return Ok(()) };
+    let answer = serde_json::to_string(answer).map_err(|_| StoreError::Corrupt("answer"))?;
+    let update = "UPDATE idempotency_records SET answer = $5
+        WHERE directory = $1 AND caller = $2 AND method = $3 AND request_id = $4";
+    on!(tx, |c| sqlx::query(update)
+        .bind(call.record_directory())
+        .bind(call.actor())
+        .bind(call.method)
+        .bind(request_id.uuid())
+        .bind(&answer)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
+
+/// Removes the records whose day is over; gives how many.
+pub async fn sweep(db: &Db, now: kernel::Timestamp) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let delete = "DELETE FROM idempotency_records WHERE expire_time <= $1";
+    let swept = on!(&mut tx, |c| sqlx::query(delete)
+        .bind(now.micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    tx.commit_bookkeeping().await?;
+    Ok(swept)
+}
+
+async fn recorded<T: DeserializeOwned>(tx: &mut Tx, call: &Call) -> Result<Option<T>, StoreError> {
+    let Some(request_id) = call.request_id else { return Ok(None) };
+    let select = "SELECT fingerprint, answer FROM idempotency_records
+        WHERE directory = $1 AND caller = $2 AND method = $3 AND request_id = $4 AND expire_time > $5";
+    let row: Option<Row> = on!(tx, |c| sqlx::query_as(select)
+        .bind(call.record_directory())
+        .bind(call.actor())
+        .bind(call.method)
+        .bind(request_id.uuid())
+        .bind(call.now.micros())
+        .fetch_optional(c)
+        .await)?;
+    let Some((fingerprint, answer)) = row else { return Ok(None) };
+    if fingerprint != call.fingerprint {
+        return Err(StoreError::RequestIdReused);
+    }
+    serde_json::from_str(&answer).map(Some).map_err(|_| StoreError::Corrupt("recorded answer"))
+}

@@ -1,0 +1,24 @@
+//! One SQL text, two databases: transactions, retry, idempotency, the change log, holds.
+//!
+//! Knows no business rule; which rows a use case writes is told in its service's `store/`.
+
+pub mod change_log;
+mod connect;
+mod error;
+pub mod hold;
+pub mod idempotency;
+mod migrate;
+pub mod refusals;
+mod retry;
+pub mod sequencer;
+mod tx;
+mod url;
+
+pub use connect::{Db, OpenError, Settings};
+pub use error::StoreError;
+pub use migrate::Migrations;
+pub use retry::{Failure, retry, start_over};
+pub use tx::Tx;
+#[doc(hidden)]
+pub use tx::TxEngine;
+pub use url::{DatabaseUrl, UrlInvalid};

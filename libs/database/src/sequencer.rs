@@ -1,0 +1,230 @@
+//! Gives committed rows of the change log their positions and seals each batch (K13).
+//!
+//! Feeds read only positioned rows, so a transaction that commits late is never skipped; who reads is not told here.
+
+use aws_lc_rs::digest;
+use kernel::Timestamp;
+use uuid::Uuid;
+
+use crate::change_log::{Entry, insert};
+use crate::connect::Db;
+use crate::error::StoreError;
+use crate::on;
+use crate::refusals::MINUTE_MICROS;
+use crate::tx::Tx;
+
+/// Rows positioned in one short transaction; whole transactions always, so that a batch may be somewhat larger.
+const BATCH: i64 = 500;
+/// Minutes of refusals moved into the log at once.
+const REFUSALS_BATCH: i64 = 500;
+
+#[derive(sqlx::FromRow)]
+struct Head {
+    position: i64,
+    seal_number: i64,
+    seal: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Unpositioned {
+    entry: i64,
+    transaction_id: Uuid,
+    digest: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RefusalRow {
+    directory: Uuid,
+    minute: i64,
+    actor: String,
+    action: String,
+    target: String,
+    code: String,
+    reason: String,
+    count: i64,
+    last_time: i64,
+    trace_id: Option<String>,
+}
+
+/// Positions and seals one batch, after moving past minutes of refusals into the log.
+///
+/// Says whether there may be more; another replica at the same work makes this one step aside.
+pub async fn run_once(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
+    if !has_work(db, now).await? {
+        return Ok(false);
+    }
+    let mut tx = db.write().await?;
+    let Some(head) = claim_head(&mut tx).await? else { return Ok(false) };
+    let moved = move_refusals(&mut tx, now).await?;
+    let batch = unpositioned(&mut tx).await?;
+    if batch.is_empty() {
+        return Ok(false);
+    }
+    let more = moved == REFUSALS_BATCH || i64::try_from(batch.len()).is_ok_and(|len| len >= BATCH);
+    seal(&mut tx, &head, &batch, now).await?;
+    tx.commit_bookkeeping().await?;
+    Ok(more)
+}
+
+/// Looks before it takes the writer's turn: a quiet store costs two index look-ups a poll.
+async fn has_work(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM change_log WHERE position IS NULL)
+        OR EXISTS (SELECT 1 FROM refusals WHERE minute < $1)";
+    let mut tx = db.read().await?;
+    Ok(on!(&mut tx, |c| sqlx::query_scalar(select).bind(past_minutes(now)).fetch_one(c).await)?)
+}
+
+/// Refusals of earlier minutes are complete; a call that began in the last minute may still be counted into it.
+fn past_minutes(now: Timestamp) -> i64 {
+    now.micros().div_euclid(MINUTE_MICROS) - 1
+}
+
+async fn claim_head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
+    const SELECT: &str = "SELECT last_position AS position, last_seal_number AS seal_number, last_seal AS seal FROM change_log_head WHERE id = 1";
+    const SELECT_LOCKED: &str = "SELECT last_position AS position, last_seal_number AS seal_number, last_seal AS seal FROM change_log_head WHERE id = 1 FOR UPDATE SKIP LOCKED";
+    let select = if tx.skip_locked().is_empty() { SELECT } else { SELECT_LOCKED };
+    Ok(on!(tx, |c| sqlx::query_as(select).fetch_optional(c).await)?)
+}
+
+/// The oldest rows without a position, in the order in which they were inserted, by whole transactions.
+///
+/// A row that was inserted after another's commit has a higher entry, so that effects never come before causes.
+async fn unpositioned(tx: &mut Tx) -> Result<Vec<Unpositioned>, StoreError> {
+    let oldest = "SELECT MAX(entry) FROM (SELECT entry FROM change_log WHERE position IS NULL ORDER BY entry LIMIT $1) AS batch";
+    let last: Option<i64> = on!(tx, |c| sqlx::query_scalar(oldest).bind(BATCH).fetch_one(c).await)?;
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let select = "SELECT entry, transaction_id, digest FROM change_log
+        WHERE position IS NULL AND transaction_id IN
+            (SELECT transaction_id FROM change_log WHERE position IS NULL AND entry <= $1)
+        ORDER BY entry";
+    let rows: Vec<Unpositioned> = on!(tx, |c| sqlx::query_as(select).bind(last).fetch_all(c).await)?;
+    Ok(by_transaction(rows))
+}
+
+/// Keeps the rows of one transaction together, at the place of its first.
+fn by_transaction(rows: Vec<Unpositioned>) -> Vec<Unpositioned> {
+    let mut first = std::collections::HashMap::new();
+    for row in &rows {
+        first.entry(row.transaction_id).or_insert(row.entry);
+    }
+    let mut rows = rows;
+    rows.sort_by_key(|row| (first[&row.transaction_id], row.entry));
+    rows
+}
+
+async fn seal(tx: &mut Tx, head: &Head, batch: &[Unpositioned], now: Timestamp) -> Result<(), StoreError> {
+    let mut position = head.position;
+    let mut root = digest::Context::new(&digest::SHA256);
+    for row in batch {
+        position += 1;
+        root.update(&position.to_be_bytes());
+        root.update(&row.digest);
+        let update = "UPDATE change_log SET position = $1 WHERE entry = $2";
+        on!(tx, |c| sqlx::query(update).bind(position).bind(row.entry).execute(c).await.map(|_| ()))?;
+    }
+    let root = root.finish();
+    let number = head.seal_number + 1;
+    let seal = seal_of(&head.seal, number, head.position + 1, position, root.as_ref());
+    let insert = "INSERT INTO change_seals (number, first_position, last_position, root, seal, seal_time)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    on!(tx, |c| sqlx::query(insert)
+        .bind(number)
+        .bind(head.position + 1)
+        .bind(position)
+        .bind(root.as_ref())
+        .bind(seal.as_slice())
+        .bind(now.micros())
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    let advance = "UPDATE change_log_head
+        SET fence = fence + 1, last_position = $1, last_seal_number = $2, last_seal = $3 WHERE id = 1";
+    on!(tx, |c| sqlx::query(advance)
+        .bind(position)
+        .bind(number)
+        .bind(seal.as_slice())
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
+
+/// A seal binds a batch to everything before it.
+fn seal_of(previous: &[u8], number: i64, first: i64, last: i64, root: &[u8]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(previous);
+    for bound in [number, first, last] {
+        context.update(&bound.to_be_bytes());
+    }
+    context.update(root);
+    context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+async fn move_refusals(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
+    let select = "SELECT directory, minute, actor, action, target, code, reason, count, last_time, trace_id
+        FROM refusals WHERE minute < $1 ORDER BY minute LIMIT $2";
+    let rows: Vec<RefusalRow> =
+        on!(tx, |c| sqlx::query_as(select).bind(past_minutes(now)).bind(REFUSALS_BATCH).fetch_all(c).await)?;
+    for row in &rows {
+        insert(tx, &row.entry()).await?;
+        let delete =
+            "DELETE FROM refusals WHERE directory = $1 AND minute = $2 AND actor = $3 AND action = $4
+            AND target = $5 AND code = $6 AND reason = $7";
+        on!(tx, |c| sqlx::query(delete)
+            .bind(row.directory)
+            .bind(row.minute)
+            .bind(&row.actor)
+            .bind(&row.action)
+            .bind(&row.target)
+            .bind(&row.code)
+            .bind(&row.reason)
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+    }
+    Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+}
+
+impl RefusalRow {
+    fn entry(&self) -> Entry {
+        let minute = self.minute.to_string();
+        let parts = [&*self.actor, &*self.action, &*self.target, &*self.code, &*self.reason, &*minute];
+        Entry {
+            directory: self.directory,
+            transaction_id: kernel::new_ids::derive(&parts),
+            event_time: self.last_time,
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            resource: self.target.clone(),
+            kind: "REFUSED",
+            after: String::new(),
+            changed_fields: String::new(),
+            outcome: format!("{}/{}", self.code, self.reason),
+            count: self.count,
+            request_id: None,
+            trace_id: self.trace_id.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transactions_rows_stay_together_at_the_place_of_its_first() {
+        let row = |entry, transaction| Unpositioned {
+            entry,
+            transaction_id: Uuid::from_u128(transaction),
+            digest: vec![],
+        };
+        let ordered = by_transaction(vec![row(1, 7), row(2, 8), row(3, 7), row(4, 9)]);
+        assert_eq!(ordered.iter().map(|row| row.entry).collect::<Vec<_>>(), [1, 3, 2, 4]);
+    }
+
+    #[test]
+    fn a_seal_depends_on_everything_before_it() {
+        assert_ne!(seal_of(b"a", 1, 1, 2, b"root"), seal_of(b"b", 1, 1, 2, b"root"));
+        assert_ne!(seal_of(b"a", 1, 1, 2, b"root"), seal_of(b"a", 1, 1, 3, b"root"));
+    }
+}

@@ -1,0 +1,97 @@
+//! A transaction on whichever database it is, and the one macro that runs a statement in it (S8).
+
+use std::sync::Arc;
+
+use access::{Permission, Permit};
+use kernel::Clock;
+use sqlx::{Postgres, Sqlite, Transaction};
+use tokio::sync::Notify;
+
+use crate::error::StoreError;
+
+/// An open transaction; dropped means rolled back.
+pub struct Tx {
+    /// The driver's transaction, for [`on!`](crate::on) alone.
+    #[doc(hidden)]
+    pub engine: TxEngine,
+    changed: Arc<Notify>,
+}
+
+/// The two drivers' transactions.
+#[doc(hidden)]
+pub enum TxEngine {
+    /// SQLite's.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// PostgreSQL's.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs one query on whichever database the transaction is of; the same text serves both.
+#[macro_export]
+macro_rules! on {
+    ($tx:expr, |$connection:ident| $query:expr) => {
+        match &mut $tx.engine {
+            $crate::TxEngine::Sqlite(transaction) => {
+                let $connection = &mut **transaction;
+                $query
+            }
+            $crate::TxEngine::Postgres(transaction) => {
+                let $connection = &mut **transaction;
+                $query
+            }
+        }
+    };
+}
+
+impl Tx {
+    pub(crate) const fn sqlite(transaction: Transaction<'static, Sqlite>, changed: Arc<Notify>) -> Self {
+        Self { engine: TxEngine::Sqlite(transaction), changed }
+    }
+
+    pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, changed: Arc<Notify>) -> Self {
+        Self { engine: TxEngine::Postgres(transaction), changed }
+    }
+
+    /// Commits what a permit allowed, unless the permit has grown too old to rely on (K7).
+    pub async fn commit<P: Permission>(self, permit: &Permit<P>, clock: &Clock) -> Result<(), StoreError> {
+        if !permit.is_good_at(clock.now()) {
+            return Err(StoreError::PermitStale);
+        }
+        self.commit_bookkeeping().await
+    }
+
+    /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
+    pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
+        let outcome = match self.engine {
+            TxEngine::Sqlite(transaction) => transaction.commit().await,
+            TxEngine::Postgres(transaction) => transaction.commit().await,
+        };
+        match outcome.map_err(StoreError::from) {
+            Ok(()) => {
+                self.changed.notify_one();
+                Ok(())
+            }
+            // The connection broke while COMMIT was under way: it may have happened.
+            Err(StoreError::Unavailable(source)) => Err(StoreError::OutcomeUnknown(source)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Claims the one row that a duty is guarded by: PostgreSQL skips a row that another replica holds, SQLite has
+    /// one writer anyway. The one fork between the dialects; `table` and `condition` are this crate's constants.
+    pub(crate) const fn skip_locked(&self) -> &'static str {
+        match self.engine {
+            TxEngine::Sqlite(_) => "",
+            TxEngine::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.engine {
+            TxEngine::Sqlite(_) => "Tx(SQLite)",
+            TxEngine::Postgres(_) => "Tx(PostgreSQL)",
+        })
+    }
+}

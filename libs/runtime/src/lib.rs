@@ -1,0 +1,1 @@
+//! What every process does the same way: configuration, telemetry, server, peers, shutdown, clock.

@@ -1,0 +1,1 @@
+//! Fixtures for all tests; a dev-dependency only.

@@ -1,0 +1,1 @@
+//! The one binary most people run: three services in one process.
