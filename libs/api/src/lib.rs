@@ -5,9 +5,14 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 #[expect(
+    missing_docs,
+    unreachable_pub,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    reason = "generated; the generators bring allowances of their own"
+    clippy::default_trait_access,
+    clippy::doc_markdown,
+    clippy::too_many_lines,
+    reason = "generated: its comments are the contract's, its style is the generators'"
 )]
 mod contract {
     include!(concat!(env!("OUT_DIR"), "/contract.rs"));
