@@ -30,6 +30,7 @@ pub const BETWEEN_SERVICES: &[(Service, &str)] = &[
     (Service::Subscription, "/tenure.directory.v1.LienService/DeleteLien"),
     (Service::Subscription, "/tenure.identity.v1.DirectoryRoleService/CheckDirectoryRole"),
     (Service::Subscription, "/tenure.identity.v1.UserService/GetUser"),
+    (Service::Subscription, "/tenure.identity.v1.UserService/ListMemberships"),
 ];
 
 /// Whether the method needs no token.

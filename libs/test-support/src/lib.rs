@@ -1,1 +1,8 @@
-//! Fixtures for all tests; a dev-dependency only.
+//! Fixtures for all tests: databases, clocks, ids, scripted peers; a dev-dependency only.
+//!
+//! Depends on libs alone: linked against a service it would give that service's tests a second copy of its types.
+
+pub mod clock;
+pub mod database;
+pub mod fake_peers;
+pub mod ids;

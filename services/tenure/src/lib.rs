@@ -1,1 +1,9 @@
-//! The one binary most people run: three services in one process.
+//! The one binary most people run: three services in one process, one port, SQLite files in one folder.
+//!
+//! Holds no rule of any context; it composes, starts and stops.
+
+pub mod demo;
+pub mod embedded;
+pub mod operator;
+pub mod options;
+pub mod serve;

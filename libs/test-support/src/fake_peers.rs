@@ -1,0 +1,1 @@
+//! Scripted peers, once the services' tests need them.

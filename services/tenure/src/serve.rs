@@ -1,0 +1,114 @@
+//! `tenure serve`: from a checked configuration to a running server and back to nothing, in order.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use runtime::clock::{system_clock, system_ids};
+use runtime::data_folder::{DataFolder, DataFolderError};
+use runtime::keys::{KeyError, KeyFolder};
+use runtime::server::{Health, ServeError, Server};
+use runtime::shutdown::{Shutdown, Tasks, run_until_stopped};
+use tokio::net::TcpListener;
+
+use crate::embedded::{Databases, Deps, Embedded};
+use crate::options::Settings;
+
+/// Why the server could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeFailed {
+    /// The data folder.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// The key files.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The databases.
+    #[error(transparent)]
+    Database(#[from] database::OpenError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The transport.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The operator's and the services' keys.
+    pub keys: KeyFolder,
+    folder: DataFolder,
+    databases: Databases,
+    health: Health,
+    shutdown: Shutdown,
+    tasks: Tasks,
+}
+
+impl Running {
+    /// Locks the data folder, opens the databases, starts workers and the server.
+    pub async fn start(settings: &Settings) -> Result<Self, ServeFailed> {
+        let folder = DataFolder::lock(&settings.data_dir)?;
+        let keys = KeyFolder::open_or_create(&folder.keys())?;
+        let databases = Databases::open(&folder).await?;
+        let deps = Deps::new(settings, databases.clone(), system_clock(), system_ids());
+        let embedded = Embedded::build(&deps, &keys);
+        let listen = |source| ServeFailed::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let (shutdown, tasks) = (Shutdown::new(), Tasks::new());
+        for worker in embedded.workers {
+            worker.start(&tasks, shutdown.clone());
+        }
+        let server =
+            Server::new(vec![embedded.directory, embedded.identity, embedded.subscription], embedded.limits);
+        let health = server.health();
+        let (soft, hard) = (shutdown.soft_stopped(), shutdown.hard_stopped());
+        let crashed = tasks.clone();
+        tasks.spawn("server", async move {
+            if let Err(error) = server.serve(listener, soft, hard).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the server failed");
+                crashed.note_crash("server");
+            }
+        });
+        health.set_serving().await;
+        tracing::info!(%address, "serving");
+        Ok(Self { address, keys, folder, databases, health, shutdown, tasks })
+    }
+
+    /// Serves until a signal, then stops in order: NOT_SERVING, drain, hard stop; databases closed last.
+    pub async fn until_stopped(self) -> ExitCode {
+        let health = self.health;
+        let stopped = run_until_stopped(&self.shutdown, &self.tasks, async move { health.set_not_serving().await }).await;
+        self.databases.close().await;
+        drop(self.folder);
+        stopped.exit_code()
+    }
+
+    /// Stops at once in order, without waiting for a signal.
+    pub async fn stop(self) {
+        self.health.set_not_serving().await;
+        self.shutdown.soft();
+        self.tasks.close_and_wait(std::time::Duration::from_secs(25)).await;
+        self.shutdown.hard();
+        self.databases.close().await;
+        drop(self.folder);
+    }
+}
+
+/// `tenure serve`.
+pub async fn serve(settings: &Settings) -> Result<ExitCode, ServeFailed> {
+    let running = Running::start(settings).await?;
+    // The one line on standard output, for whoever waits for the port; everything else is the log's.
+    let _ = writeln!(io::stdout(), "tenure is serving on {}", running.address);
+    Ok(running.until_stopped().await)
+}
