@@ -1,1 +1,7 @@
-//! The system, from outside.
+//! The whole system, from outside: three services in one process, fixed clock, seeded ids, either engine.
+
+mod guards;
+mod journeys;
+mod races;
+mod raw;
+mod world;

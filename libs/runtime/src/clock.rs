@@ -8,7 +8,10 @@ use uuid::Uuid;
 /// The system's clock.
 pub fn system_clock() -> Clock {
     Clock::new(|| {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place where the system's clock is read")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place where the system's clock is read"
+        )]
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         // A machine whose clock stands before 1970 gets the epoch: tokens then are expired, not eternal.
         Timestamp::from_micros(0).plus(since_epoch.unwrap_or_default())

@@ -125,7 +125,9 @@ fn collect_variables(command: &clap::Command, known: &mut Vec<String>) {
 fn unknown_variable(name: &str, known: &[String]) -> String {
     let nearest = known.iter().min_by_key(|candidate| distance(name, candidate));
     match nearest {
-        Some(nearest) => format!("{name}: there is no such setting; did you mean {nearest}? Otherwise unset it"),
+        Some(nearest) => {
+            format!("{name}: there is no such setting; did you mean {nearest}? Otherwise unset it")
+        }
         None => format!("{name}: there is no such setting; unset it"),
     }
 }
@@ -196,7 +198,8 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a network; write one such as 10.0.0.0/8, fd00::/8 or 192.0.2.7");
+        let wrong =
+            || format!("`{text}` is not a network; write one such as 10.0.0.0/8, fd00::/8 or 192.0.2.7");
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -224,7 +227,8 @@ mod tests {
     }
 
     fn environment(names: &[&str]) -> impl Iterator<Item = (OsString, OsString)> {
-        let pairs: Vec<_> = names.iter().map(|name| (OsString::from(name), OsString::from("hunter2"))).collect();
+        let pairs: Vec<_> =
+            names.iter().map(|name| (OsString::from(name), OsString::from("hunter2"))).collect();
         pairs.into_iter()
     }
 
@@ -245,7 +249,9 @@ mod tests {
         let told = problems.finish().unwrap_err();
         assert_eq!(told.problems().len(), 3);
         let text = told.to_string();
-        for part in ["--listen: 0.0.0.0 needs", "--deadline: `soon` is not a duration", "TENURE_X: there is no"] {
+        for part in
+            ["--listen: 0.0.0.0 needs", "--deadline: `soon` is not a duration", "TENURE_X: there is no"]
+        {
             assert!(text.contains(part), "{text}");
         }
         assert!(Problems::new().finish().is_ok());
@@ -253,17 +259,23 @@ mod tests {
 
     #[test]
     fn a_misspelt_variable_is_told_with_the_nearest_name_and_without_its_value() {
-        let names = ["TENURE_LISTEN", "TENURE_DATA_DIR", "TENURE_DATADIR", "TENURE_LISTN", "PATH", "RUST_LOG"];
+        let names =
+            ["TENURE_LISTEN", "TENURE_DATA_DIR", "TENURE_DATADIR", "TENURE_LISTN", "PATH", "RUST_LOG"];
         let told = unknown_variables(&command(), environment(&names));
         assert_eq!(told.len(), 2);
-        assert!(told[0].starts_with("TENURE_DATADIR: ") && told[0].contains("mean TENURE_DATA_DIR?"), "{told:?}");
+        assert!(
+            told[0].starts_with("TENURE_DATADIR: ") && told[0].contains("mean TENURE_DATA_DIR?"),
+            "{told:?}"
+        );
         assert!(told[1].starts_with("TENURE_LISTN: ") && told[1].contains("mean TENURE_LISTEN?"), "{told:?}");
         assert!(!told.concat().contains("hunter2"));
     }
 
     #[test]
     fn distances_are_those_of_levenshtein() {
-        for (one, other, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0), ("ab", "ba", 2)] {
+        for (one, other, expected) in
+            [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0), ("ab", "ba", 2)]
+        {
             assert_eq!(distance(one, other), expected, "{one} {other}");
         }
     }

@@ -178,10 +178,13 @@ mod tests {
         let read = KeyFolder::open_or_create(&dir).unwrap();
         assert_eq!(made.trust().services, read.trust().services);
         assert_eq!(made.operator().public(), read.operator().public());
-        let mut files: Vec<_> =
-            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<_> = fs::read_dir(&dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         files.sort();
-        let expected = ["directory-service.key", "identity-service.key", "operator.key", "subscription-service.key"];
+        let expected =
+            ["directory-service.key", "identity-service.key", "operator.key", "subscription-service.key"];
         assert_eq!(files, expected, "no draft stays behind");
         assert!(files.iter().all(|file| mode(&dir.join(file)) == 0o600));
         assert_eq!(mode(&dir), 0o700);
@@ -196,7 +199,8 @@ mod tests {
             assert_eq!(trust.services[&service], keys.service(service).public());
         }
         assert_eq!(trust.operator.as_deref(), Some(keys.operator().public()));
-        let different: std::collections::HashSet<_> = trust.services.values().chain(&trust.operator).collect();
+        let different: std::collections::HashSet<_> =
+            trust.services.values().chain(&trust.operator).collect();
         assert_eq!(different.len(), 4);
     }
 

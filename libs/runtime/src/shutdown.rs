@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 const PATIENCE: Duration = Duration::from_secs(25);
 /// How long tasks may take to end after the hard stop; those that take longer are aborted and named.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the hook may take that says NOT_SERVING.
+/// How long the hook may take that says `NOT_SERVING`.
 const HOOK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The two stages, as seen from every part of the process.
@@ -205,11 +205,9 @@ pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
 
 /// Ends when the process is asked to stop, by SIGINT or SIGTERM.
 pub async fn wait_for_signal() {
-    let interrupt = async { next(SignalKind::interrupt()).await };
-    let terminate = async { next(SignalKind::terminate()).await };
     tokio::select! {
-        () = interrupt => tracing::info!("SIGINT: stopping"),
-        () = terminate => tracing::info!("SIGTERM: stopping"),
+        () = next(SignalKind::interrupt()) => tracing::info!("SIGINT: stopping"),
+        () = next(SignalKind::terminate()) => tracing::info!("SIGTERM: stopping"),
     }
 }
 
@@ -221,7 +219,7 @@ async fn next(kind: SignalKind) {
         Err(error) => {
             // Without a handler the signal's default ends the process: abruptly, but it ends.
             tracing::warn!(%error, "a signal cannot be listened for");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -229,7 +227,7 @@ async fn next(kind: SignalKind) {
 /// Runs until somebody asks for the end, then stops in order, and says how it went.
 ///
 /// The end is asked for by a signal, by `shutdown.soft()`, or by the crash of a task. Then: `not_serving` (health
-/// answers NOT_SERVING), the soft stop, up to 25 s for what was begun, the hard stop. A second signal is the hard
+/// answers `NOT_SERVING`), the soft stop, up to 25 s for what was begun, the hard stop. A second signal is the hard
 /// stop at once.
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
@@ -282,7 +280,8 @@ mod tests {
     fn signals(signals: usize) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         let left = AtomicUsize::new(signals);
         move || {
-            let now = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            let now =
+                left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             if now { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
         }
     }
@@ -355,7 +354,8 @@ mod tests {
         let asking = shutdown.clone();
         tasks.spawn("journeys", async move { asking.soft() });
         let hook = std::future::pending();
-        let stopped = tokio::time::timeout(LONG, stop_in_order(&shutdown, &tasks, hook, LONG, signals(0))).await;
+        let stopped =
+            tokio::time::timeout(LONG, stop_in_order(&shutdown, &tasks, hook, LONG, signals(0))).await;
         assert!(stopped.unwrap().is_clean(), "a hook that hangs is not waited for");
     }
 }

@@ -60,34 +60,185 @@ impl Worker {
     }
 
     async fn repeat(&self, tasks: &Tasks, shutdown: &Shutdown) {
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         while !shutdown.is_stopping() {
-            // The soft stop lets a run that has begun finish, the hard stop drops it, which rolls it back.
+            // The soft stop lets a run that has begun finish; the hard stop drops it, which rolls it back.
             let outcome = tokio::select! {
                 outcome = catch_panic(self.run_once()) => outcome,
                 () = shutdown.hard_stopped() => return,
             };
-            let pause = match outcome {
+            failures = match outcome {
                 Some(Ok(true)) => {
                     failures = 0;
                     tokio::task::yield_now().await;
                     continue;
                 }
-                Some(Ok(false)) => {
-                    failures = 0;
-                    self.pause().await
-                }
+                Some(Ok(false)) => 0,
                 Some(Err(refusal)) => {
                     tracing::warn!(worker = self.name, error = %refusal, "a background duty failed; it will be retried");
-                    failures += 1;
-                    tokio::time::sleep(self.backoff(failures)).await
+                    failures.saturating_add(1)
                 }
                 None => {
                     tracing::error!(worker = self.name, "a background duty crashed; it will be retried");
                     tasks.note_crash(self.name);
-                    failures += 1;
+                    failures.saturating_add(1)
                 }
             };
+            tokio::select! {
+                () = self.pause(failures) => {}
+                () = shutdown.soft_stopped() => return,
+            }
         }
+    }
+
+    /// A wake-up shortens the pause after a success, never the one after an error.
+    async fn pause(&self, failures: u32) {
+        if failures > 0 {
+            return tokio::time::sleep(self.backoff(failures)).await;
+        }
+        let woken = async {
+            match &self.wake {
+                Some(wake) => wake.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.every) => {}
+            () = woken => {}
+        }
+    }
+
+    /// Doubles with every failure in a row, from the worker's own pace up to 30 seconds.
+    fn backoff(&self, failures: u32) -> Duration {
+        let first = self.every.clamp(LEAST_BACKOFF, MOST_BACKOFF);
+        let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+        first.saturating_mul(factor).min(MOST_BACKOFF)
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("name", &self.name).field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(10);
+    const NEVER: Duration = Duration::from_hours(1);
+
+    /// A worker that counts its runs and answers each by `answer`, and a way to wait for so many runs.
+    fn counting(
+        every: Duration,
+        answer: impl Fn(usize) -> Result<bool, Refusal> + Send + Sync + 'static,
+    ) -> (Worker, Arc<AtomicUsize>) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (counter, answer) = (runs.clone(), Arc::new(answer));
+        let worker = Worker::new("counting", every, move || {
+            let (run, answer) = (counter.fetch_add(1, Ordering::SeqCst) + 1, answer.clone());
+            async move { answer(run) }
+        });
+        (worker, runs)
+    }
+
+    async fn until(runs: &AtomicUsize, wanted: usize) {
+        let reached = async {
+            while runs.load(Ordering::SeqCst) < wanted {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reached).await.expect("the worker runs so often");
+    }
+
+    #[tokio::test]
+    async fn one_run_is_driven_by_hand() {
+        let (worker, runs) = counting(NEVER, |run| Ok(run < 2));
+        assert_eq!((worker.run_once().await, worker.run_once().await), (Ok(true), Ok(false)));
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn it_goes_on_at_once_while_more_is_to_do_and_stops_softly() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let (worker, runs) = counting(NEVER, |run| Ok(run < 5));
+        worker.start(&tasks, shutdown.clone());
+        until(&runs, 5).await;
+        shutdown.soft();
+        assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
+        assert_eq!(runs.load(Ordering::SeqCst), 5);
+    }
+
+    #[tokio::test]
+    async fn it_polls_and_a_wake_up_comes_before_the_poll() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let (polling, polled) = counting(SOON, |_| Ok(false));
+        let (waiting, woken) = counting(NEVER, |_| Ok(false));
+        let wake = Arc::new(Notify::new());
+        polling.start(&tasks, shutdown.clone());
+        waiting.woken_by(wake.clone()).start(&tasks, shutdown.clone());
+        until(&polled, 3).await;
+        until(&woken, 1).await;
+        wake.notify_one();
+        until(&woken, 2).await;
+        shutdown.soft();
+        assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
+    }
+
+    #[tokio::test]
+    async fn errors_and_crashes_are_retried_and_crashes_are_told() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let (worker, runs) = counting(SOON, |run| match run {
+            1 => Err(Refusal::internal()),
+            2 => panic!("on purpose"),
+            _ => Ok(false),
+        });
+        worker.start(&tasks, shutdown.clone());
+        until(&runs, 4).await;
+        shutdown.soft();
+        let stopped = tasks.close_and_wait(Duration::from_secs(10)).await;
+        assert_eq!((stopped.crashed, stopped.hung), (vec!["counting"], vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_wake_up_does_not_shorten_the_pause_after_an_error() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let (worker, runs) = counting(NEVER, |_| Err(Refusal::internal()));
+        let wake = Arc::new(Notify::new());
+        worker.woken_by(wake.clone()).start(&tasks, shutdown.clone());
+        until(&runs, 1).await;
+        wake.notify_one();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+        shutdown.soft();
+        assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
+    }
+
+    #[tokio::test]
+    async fn the_hard_stop_drops_a_run() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let begun = Arc::new(Notify::new());
+        let tell = begun.clone();
+        let worker = Worker::new("endless", NEVER, move || {
+            tell.notify_one();
+            std::future::pending()
+        });
+        worker.start(&tasks, shutdown.clone());
+        begun.notified().await;
+        shutdown.hard();
+        assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_thirty_seconds() {
+        let (worker, _) = counting(Duration::from_secs(2), |_| Ok(false));
+        let pauses: Vec<u64> = (1..=7).map(|failures| worker.backoff(failures).as_secs()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(worker.backoff(u32::MAX), MOST_BACKOFF);
+        assert_eq!(counting(NEVER, |_| Ok(false)).0.backoff(1), MOST_BACKOFF);
+        assert_eq!(counting(Duration::ZERO, |_| Ok(false)).0.backoff(1), LEAST_BACKOFF);
     }
 }

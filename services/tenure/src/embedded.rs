@@ -121,7 +121,12 @@ impl Embedded {
         let (directory_peer, directory_slot) = Peer::later();
         let (identity_peer, identity_slot) = Peer::later();
         let peer = |from: Service, to: Service, peer: &Peer| {
-            between(from, to, peer.clone()).as_service(from, keys.service(from).clone(), to, deps.clock.clone())
+            between(from, to, peer.clone()).as_service(
+                from,
+                keys.service(from).clone(),
+                to,
+                deps.clock.clone(),
+            )
         };
         let directory = directory_service::build(directory_service::Deps {
             db: deps.databases.directory.clone(),

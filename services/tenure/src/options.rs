@@ -155,7 +155,8 @@ impl Settings {
         if options.issuer.is_empty() || options.issuer == access::token::OPERATOR_ISSUER {
             problems.add("--issuer", "must not be empty or `operator`");
         }
-        problems.take("--initial-domain-suffix", directory_service::check_suffix(&options.initial_domain_suffix));
+        problems
+            .take("--initial-domain-suffix", directory_service::check_suffix(&options.initial_domain_suffix));
         problems.finish()?;
         let checked = "every problem ended this function";
         Ok(Self {
@@ -200,7 +201,11 @@ fn identity_settings(
         Ok(0) | Err(_) => problems.add(flag, "must be a whole number from 1 to 4294967295"),
         Ok(number) => *into = number,
     };
-    per_hour("--sign-ups-per-source", &options.sign_ups_per_source, &mut settings.sign_up_per_source_per_hour);
+    per_hour(
+        "--sign-ups-per-source",
+        &options.sign_ups_per_source,
+        &mut settings.sign_up_per_source_per_hour,
+    );
     per_hour("--sign-ups-total", &options.sign_ups_total, &mut settings.sign_up_total_per_hour);
     per_hour(
         "--sign-in-failures-per-name",

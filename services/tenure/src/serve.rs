@@ -88,7 +88,9 @@ impl Running {
     /// Serves until a signal, then stops in order: NOT_SERVING, drain, hard stop; databases closed last.
     pub async fn until_stopped(self) -> ExitCode {
         let health = self.health;
-        let stopped = run_until_stopped(&self.shutdown, &self.tasks, async move { health.set_not_serving().await }).await;
+        let stopped =
+            run_until_stopped(&self.shutdown, &self.tasks, async move { health.set_not_serving().await })
+                .await;
         self.databases.close().await;
         drop(self.folder);
         stopped.exit_code()

@@ -1,0 +1,8 @@
+//! The source documents' journeys, asserted.
+
+mod azure_joins_office365_directory;
+mod broken_identity;
+mod know_your_role;
+mod office365_joins_azure_directory;
+mod refusals;
+mod telling_nothing;
