@@ -56,7 +56,7 @@ pub(crate) struct Entry {
     pub(crate) actor: String,
     pub(crate) action: String,
     pub(crate) resource: String,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: String,
     pub(crate) after: String,
     pub(crate) changed_fields: String,
     pub(crate) outcome: String,
@@ -82,7 +82,7 @@ pub async fn append<P: Permission, T: Serialize + Sync>(
         actor: permit.actor().to_owned(),
         action: call.method.to_owned(),
         resource: change.resource.clone(),
-        kind: change.kind.as_str(),
+        kind: change.kind.as_str().to_owned(),
         after: serde_json::to_string(change.after).map_err(|_| StoreError::Corrupt("change"))?,
         changed_fields: change.changed_fields.join(","),
         outcome: OUTCOME_OK.to_owned(),
@@ -105,7 +105,7 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError>
         .bind(&entry.actor)
         .bind(&entry.action)
         .bind(&entry.resource)
-        .bind(entry.kind)
+        .bind(&entry.kind)
         .bind(&entry.after)
         .bind(&entry.changed_fields)
         .bind(&entry.outcome)

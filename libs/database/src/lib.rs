@@ -13,6 +13,7 @@ mod retry;
 pub mod sequencer;
 mod tx;
 mod url;
+pub mod verify;
 
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;

@@ -150,7 +150,7 @@ async fn seal(tx: &mut Tx, head: &Head, batch: &[Unpositioned], now: Timestamp) 
 }
 
 /// A seal binds a batch to everything before it.
-fn seal_of(previous: &[u8], number: i64, first: i64, last: i64, root: &[u8]) -> [u8; 32] {
+pub(crate) fn seal_of(previous: &[u8], number: i64, first: i64, last: i64, root: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(previous);
     for bound in [number, first, last] {
@@ -196,7 +196,7 @@ impl RefusalRow {
             actor: self.actor.clone(),
             action: self.action.clone(),
             resource: self.target.clone(),
-            kind: "REFUSED",
+            kind: "REFUSED".to_owned(),
             after: String::new(),
             changed_fields: String::new(),
             outcome: format!("{}/{}", self.code, self.reason),

@@ -70,9 +70,8 @@ fn fitting(question: &Question, answer: CheckDirectoryRoleResponse, judged_at: T
         return None;
     }
     let denied = match answer.decision() {
-        Decision::Unspecified => return None,
         Decision::Allowed if answer.denial_reason == 0 => None,
-        Decision::Allowed => return None,
+        Decision::Unspecified | Decision::Allowed => return None,
         Decision::Denied => Some(denial(answer.denial_reason())?),
     };
     let matched_roles = answer.matched_roles;

@@ -1,13 +1,23 @@
 //! What every process does the same way: configuration, telemetry, server, peers, shutdown, clock.
 
+mod authentication;
 pub mod clock;
 pub mod config;
 pub mod data_folder;
+pub mod deadline;
+pub mod edge;
 pub mod filter;
 pub mod judge;
 pub mod jwks;
 pub mod keys;
+pub mod normalise;
 pub mod page_token;
+pub mod peer;
+pub mod server;
 pub mod shutdown;
+pub mod status;
+pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 pub mod worker;

@@ -209,3 +209,6 @@ fn too_large() -> Refusal {
 fn undecodable() -> Refusal {
     Refusal::new(Code::InvalidArgument, reason::BODY_UNDECODABLE, "the body is not the message of this method")
 }
+
+#[cfg(test)]
+mod tests;

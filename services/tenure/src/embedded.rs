@@ -117,7 +117,7 @@ impl Embedded {
 
     /// As [`Self::build`], where `between` may wrap the way from one service to another.
     pub fn build_with(deps: &Deps, keys: &KeyFolder, between: BetweenPeers<'_>) -> Self {
-        let limits = Limits { request_timeout: deps.request_timeout, ..Limits::default() };
+        let limits = Limits { longest_call: deps.request_timeout, ..Limits::default() };
         let (directory_peer, directory_slot) = Peer::later();
         let (identity_peer, identity_slot) = Peer::later();
         let peer = |from: Service, to: Service, peer: &Peer| {

@@ -34,7 +34,7 @@ fn run(cli: &Cli, demo_exits: Option<bool>) -> Result<ExitCode, ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| fail(&error))?;
     runtime.block_on(async {
-        let telemetry = runtime::telemetry::init(&settings.telemetry).map_err(|error| fail(&error))?;
+        let telemetry = runtime::telemetry::init(&settings.telemetry);
         let code = match demo_exits {
             Some(exit) => tenure::demo::run(&settings, exit).await.map_err(|error| fail(&error)),
             None => tenure::serve::serve(&settings).await.map_err(|error| fail(&error)),

@@ -1,0 +1,181 @@
+//! What each gRPC handler of one service needs around its use case: who calls, which call it is, how it ends.
+//!
+//! It parses no request and knows no rule.
+
+mod source;
+
+use std::sync::Arc;
+
+use access::caller::Authentication;
+use access::service_key::PrivateKey;
+use access::{Call, Caller, Service};
+use aws_lc_rs::hmac;
+use database::Db;
+use kernel::{Clock, Code, Ids, Refusal, RequestId, Timestamp, Violations};
+use tonic::{Request, Response, Status};
+
+use crate::config::Network;
+use crate::normalise::current_request_id;
+use crate::status::status_in;
+use crate::telemetry::current_trace_id;
+
+/// The purpose of the key that fingerprints are made with.
+const FINGERPRINT_PURPOSE: &str = "idempotency";
+
+/// The edge of one service; clones share it.
+#[derive(Clone, Debug)]
+pub struct Edge(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    service: Service,
+    clock: Clock,
+    ids: Ids,
+    fingerprints: hmac::Key,
+    db: Db,
+    trusted_proxies: Vec<Network>,
+}
+
+impl Edge {
+    /// The edge of a service; `key` is the service's own and is the root of its fingerprints.
+    pub fn new(service: Service, clock: Clock, ids: Ids, key: &PrivateKey, db: Db) -> Self {
+        let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(FINGERPRINT_PURPOSE));
+        Self(Arc::new(Inner { service, clock, ids, fingerprints, db, trusted_proxies: Vec::new() }))
+    }
+
+    /// Believes what these proxies say about their callers' addresses (K18).
+    #[must_use]
+    pub fn with_trusted_proxies(self, trusted_proxies: Vec<Network>) -> Self {
+        Self(Arc::new(Inner { trusted_proxies, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The caller, or UNAUTHENTICATED.
+    pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        self.require_caller(request).map_err(|refusal| self.status(&refusal))
+    }
+
+    /// The caller if there is one; a token that is no good is an error all the same.
+    pub fn caller_if_any<T>(&self, request: &Request<T>) -> Result<Option<Caller>, Status> {
+        match authentication(request) {
+            Authentication::Anonymous => Ok(None),
+            Authentication::Known(caller) => Ok(Some(caller.clone())),
+            Authentication::Rejected(refusal) => Err(self.status(refusal)),
+        }
+    }
+
+    /// One call of a writing method. A `request_id` that is not one counts as none here; `parse` refuses it.
+    pub fn call<M: prost::Message>(
+        &self,
+        request: &Request<M>,
+        method: &'static str,
+        request_id: &str,
+    ) -> Result<Call, Status> {
+        let caller = self.caller(request)?;
+        Ok(self.call_of(Some(caller), request.get_ref(), method, request_id))
+    }
+
+    /// As [`Self::call`] where no token is needed: nobody calls, or the operator if a good token came along.
+    pub fn public_call<M: prost::Message>(
+        &self,
+        request: &Request<M>,
+        method: &'static str,
+        request_id: &str,
+    ) -> Result<Call, Status> {
+        let operator = self.caller_if_any(request)?.filter(|caller| matches!(caller, Caller::Operator(_)));
+        Ok(self.call_of(operator, request.get_ref(), method, request_id))
+    }
+
+    /// Ends a reading method.
+    pub fn answer<M, E: Into<Refusal>>(&self, result: Result<M, E>) -> Result<Response<M>, Status> {
+        result.map(Response::new).map_err(|error| self.status(&error.into()))
+    }
+
+    /// Ends a writing method: a refusal of an authenticated caller is recorded (K15); `target` is the resource name
+    /// that the call was about.
+    pub async fn answer_write<M, E: Into<Refusal>>(
+        &self,
+        call: &Call,
+        target: &str,
+        result: Result<M, E>,
+    ) -> Result<Response<M>, Status> {
+        let refusal: Refusal = match result {
+            Ok(message) => return Ok(Response::new(message)),
+            Err(error) => error.into(),
+        };
+        self.record(call, target, &refusal).await;
+        Err(self.status(&refusal))
+    }
+
+    /// Where the call comes from, for limits per source: an address, or `in-process`.
+    pub fn source<T>(&self, request: &Request<T>) -> String {
+        source::of(request, &self.0.trusted_proxies)
+    }
+
+    fn require_caller<T>(&self, request: &Request<T>) -> Result<Caller, Refusal> {
+        authentication(request).caller().cloned()
+    }
+
+    fn call_of<M: prost::Message>(
+        &self,
+        caller: Option<Caller>,
+        message: &M,
+        method: &'static str,
+        request_id: &str,
+    ) -> Call {
+        let request_id = lenient_request_id(request_id);
+        let new_id = Call::derive_id(caller.as_ref(), method, request_id, &self.0.ids);
+        Call {
+            caller,
+            method,
+            request_id,
+            fingerprint: self.fingerprint(method, message),
+            now: self.now(),
+            trace_id: current_trace_id(),
+            new_id,
+        }
+    }
+
+    /// A keyed MAC, so that a stored one tells nothing of a password in the message.
+    fn fingerprint<M: prost::Message>(&self, method: &str, message: &M) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0.fingerprints);
+        context.update(method.as_bytes());
+        context.update(&[0]);
+        context.update(&message.encode_to_vec());
+        context.sign().as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+    }
+
+    async fn record(&self, call: &Call, target: &str, refusal: &Refusal) {
+        if let Err(error) = database::refusals::record(&self.0.db, call, refusal, target).await {
+            tracing::warn!(%error, method = call.method, "a refusal was not recorded");
+        }
+    }
+
+    fn status(&self, refusal: &Refusal) -> Status {
+        let domain = self.0.service.error_domain();
+        if refusal.code() != Code::Internal {
+            return status_in(domain, refusal, None);
+        }
+        let request_id = current_request_id()
+            .or_else(current_trace_id)
+            .unwrap_or_else(|| self.0.ids.random().simple().to_string());
+        tracing::error!(request_id, reason = %refusal.reason(), service = %self.0.service, "a call failed by a defect");
+        status_in(domain, refusal, Some(&request_id))
+    }
+}
+
+/// What the authentication layer found out; a request that did not pass it is nobody's.
+fn authentication<T>(request: &Request<T>) -> &Authentication {
+    request.extensions().get().unwrap_or(&Authentication::Anonymous)
+}
+
+fn lenient_request_id(text: &str) -> Option<RequestId> {
+    Violations::new().request_id(text)
+}
+
+#[cfg(test)]
+mod tests;

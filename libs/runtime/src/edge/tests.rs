@@ -1,0 +1,135 @@
+//! Calls, callers and recorded refusals, without a server around them.
+
+use access::SignedIn;
+use api::directory::v1::ResolveDomainRequest;
+use database::{DatabaseUrl, Migrations, Settings};
+use kernel::reason;
+use sqlx::migrate::Migrator;
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::testing::{RESOLVE, ids, told};
+
+const USER: &str =
+    "directories/1d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6/users/2d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6";
+const REQUEST_ID: &str = "9d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6";
+
+struct Fixture {
+    edge: Edge,
+    db: Db,
+    _folder: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("edge.db").display()).parse().unwrap();
+    let none = Migrations { sqlite: Migrator::DEFAULT, postgres: Migrator::DEFAULT };
+    let db = Db::open(&Settings::at(url), &none).await.unwrap();
+    let key = PrivateKey::generate().unwrap();
+    let clock = Clock::new(|| Timestamp::from_seconds(1_700_000_000));
+    let edge = Edge::new(Service::Directory, clock, ids(), &key, db.clone());
+    Fixture { edge, db, _folder: folder }
+}
+
+fn caller() -> Caller {
+    let session = "3d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6".parse().unwrap();
+    Caller::Principal(SignedIn { principal: USER.parse().unwrap(), session })
+}
+
+fn request(authentication: Authentication, domain: &str) -> Request<ResolveDomainRequest> {
+    let mut request = Request::new(ResolveDomainRequest { domain: domain.to_owned() });
+    request.extensions_mut().insert(authentication);
+    request
+}
+
+async fn recorded(db: &Db) -> i64 {
+    let mut tx = db.read().await.unwrap();
+    let count = "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM refusals";
+    database::on!(&mut tx, |c| sqlx::query_scalar(count).fetch_one(c).await).unwrap()
+}
+
+#[tokio::test]
+async fn without_authentication_nobody_calls() {
+    let Fixture { edge, .. } = fixture().await;
+    let bare = Request::new(ResolveDomainRequest::default());
+    for request in [bare, request(Authentication::Anonymous, "")] {
+        let status = edge.caller(&request).unwrap_err();
+        assert_eq!(told(&status).1, "TOKEN_MISSING");
+        assert_eq!(edge.caller_if_any(&request).unwrap(), None);
+        assert!(edge.call(&request, RESOLVE, "").is_err());
+        assert_eq!(edge.public_call(&request, RESOLVE, "").unwrap().caller, None);
+    }
+    let expired = Refusal::unauthenticated(reason::TOKEN_EXPIRED, "over");
+    let rejected = request(Authentication::Rejected(expired), "");
+    assert_eq!(told(&edge.caller_if_any(&rejected).unwrap_err()).1, "TOKEN_EXPIRED");
+    assert!(edge.public_call(&rejected, RESOLVE, "").is_err());
+}
+
+#[tokio::test]
+async fn a_public_call_knows_operators_alone() {
+    let Fixture { edge, .. } = fixture().await;
+    let operator = Caller::Operator("7".to_owned());
+    let by_operator = request(Authentication::Known(operator.clone()), "");
+    assert_eq!(edge.public_call(&by_operator, RESOLVE, "").unwrap().caller, Some(operator));
+    let by_user = request(Authentication::Known(caller()), "");
+    assert_eq!(edge.public_call(&by_user, RESOLVE, "").unwrap().caller, None);
+}
+
+#[tokio::test]
+async fn a_retry_is_the_same_call_and_another_message_is_not() {
+    let Fixture { edge, .. } = fixture().await;
+    let call = |domain: &str, request_id: &str| {
+        edge.call(&request(Authentication::Known(caller()), domain), RESOLVE, request_id).unwrap()
+    };
+    let (first, second, other) = (call("a", REQUEST_ID), call("a", REQUEST_ID), call("b", REQUEST_ID));
+    assert_eq!((first.new_id, first.fingerprint), (second.new_id, second.fingerprint));
+    assert_eq!(first.new_id, other.new_id);
+    assert_ne!(first.fingerprint, other.fingerprint);
+    assert_eq!(first.now, Timestamp::from_seconds(1_700_000_000));
+    let (lenient, without) = (call("a", "nonsense"), call("a", ""));
+    assert_eq!((lenient.request_id, without.request_id), (None, None));
+    assert_ne!(lenient.new_id, without.new_id);
+}
+
+#[tokio::test]
+async fn refusals_of_principals_are_recorded_and_others_are_not() {
+    let Fixture { edge, db, _folder } = fixture().await;
+    let call = edge.call(&request(Authentication::Known(caller()), ""), RESOLVE, "").unwrap();
+    let denied = || Refusal::permission_denied("tenure.directory/domains/resolve", "directories/1");
+    for _ in 0..2 {
+        let status = edge.answer_write::<(), _>(&call, "directories/1", Err(denied())).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::PermissionDenied);
+    }
+    assert_eq!(recorded(&db).await, 2);
+    for refusal in [
+        Refusal::internal(),
+        Refusal::dependency_unavailable("identity-service"),
+        Refusal::new(Code::InvalidArgument, reason::FIELD_INVALID, "wrong"),
+        Refusal::new(Code::ResourceExhausted, reason::RATE_LIMITED, "slowly"),
+    ] {
+        edge.answer_write::<(), _>(&call, "directories/1", Err(refusal)).await.unwrap_err();
+    }
+    let anonymous = edge.public_call(&request(Authentication::Anonymous, ""), RESOLVE, "").unwrap();
+    edge.answer_write::<(), _>(&anonymous, "directories/1", Err(denied())).await.unwrap_err();
+    edge.answer_write::<(), Refusal>(&call, "directories/1", Ok(())).await.unwrap();
+    assert_eq!(recorded(&db).await, 2);
+}
+
+#[tokio::test]
+async fn a_refusal_is_answered_even_if_it_cannot_be_recorded() {
+    let Fixture { edge, db, _folder } = fixture().await;
+    let call = edge.call(&request(Authentication::Known(caller()), ""), RESOLVE, "").unwrap();
+    db.close().await;
+    let denied = Refusal::permission_denied("tenure.directory/domains/resolve", "directories/1");
+    let status = edge.answer_write::<(), _>(&call, "directories/1", Err(denied)).await.unwrap_err();
+    assert_eq!(told(&status).1, "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn a_defect_is_named_by_an_id() {
+    let Fixture { edge, .. } = fixture().await;
+    let status = edge.answer::<(), _>(Err(Refusal::internal())).unwrap_err();
+    assert_eq!(told(&status), (tonic::Code::Internal, "INTERNAL".to_owned(), "directory.tenure".to_owned()));
+    assert!(!status.get_details_request_info().unwrap().request_id.is_empty());
+    assert_eq!(edge.answer::<_, Refusal>(Ok(7)).unwrap().into_inner(), 7);
+}

@@ -1,0 +1,177 @@
+//! A transport to another service, the same for a remote one and for one in this process; it never retries.
+//!
+//! An answer is collected before it is handed on, so that the deadline covers it whole: for unary methods only.
+
+mod error;
+mod speaker;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use access::Service;
+use access::service_key::PrivateKey;
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use kernel::Clock;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+pub use error::PeerError;
+use speaker::Speaker;
+
+use crate::deadline::{GRPC_TIMEOUT, for_peer, timeout_header};
+use crate::normalise::{X_REQUEST_ID, request_id_header};
+use crate::server::{Layered, MOST_MESSAGE_BYTES};
+use crate::telemetry::{TRACEPARENT, outgoing_traceparent};
+
+/// A peer that cannot be connected to in this time counts as absent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A message and the frames and trailers around it.
+const MOST_ANSWER_BYTES: usize = MOST_MESSAGE_BYTES + 64 * 1024;
+
+type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
+
+/// A peer, as generated clients take it: `DirectoryServiceClient::new(peer.clone())`.
+#[derive(Clone)]
+pub struct Peer {
+    transport: Transport,
+    speaker: Option<Arc<Speaker>>,
+}
+
+impl Peer {
+    /// A peer at an address; connected at the first call, and again after a loss. Within a runtime.
+    pub fn remote(uri: Uri) -> Self {
+        let channel = Endpoint::from(uri)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        Self::of(channel.map_err(|error: <Channel as tower::Service<Request<Body>>>::Error| {
+            Status::from_error(Box::new(error))
+        }))
+    }
+
+    /// A peer in this process: the same layers, the same messages, no socket.
+    pub fn in_process(layered: Layered) -> Self {
+        Self::of(layered.map_err(|never: Infallible| match never {}))
+    }
+
+    /// A peer that is connected later; until then every call fails UNAVAILABLE.
+    pub fn later() -> (Self, PeerSlot) {
+        let slot: Arc<OnceLock<Transport>> = Arc::default();
+        let connected = Arc::clone(&slot);
+        let transport = tower::service_fn(move |request| {
+            let transport = connected.get().cloned();
+            async move {
+                match transport {
+                    Some(transport) => transport.oneshot(request).await,
+                    None => Err(Status::unavailable("the peer is not connected yet")),
+                }
+            }
+        });
+        (Self::of(transport), PeerSlot(slot))
+    }
+
+    /// Speaks as `own` to `audience` from now on: every call carries a service token.
+    #[must_use]
+    pub fn as_service(mut self, own: Service, key: PrivateKey, audience: Service, clock: Clock) -> Self {
+        self.speaker = Some(Arc::new(Speaker::new(own, key, audience, clock)));
+        self
+    }
+
+    /// A peer behind any service that answers gRPC; a transport's own failure is a `Status` too.
+    pub fn of<S>(service: S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Status>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self { transport: BoxCloneSyncService::new(service), speaker: None }
+    }
+}
+
+/// The place for a peer that was handed out before it existed.
+pub struct PeerSlot(Arc<OnceLock<Transport>>);
+
+impl PeerSlot {
+    /// Connects every clone of the peer.
+    pub fn connect<S>(self, service: S)
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        let transport = BoxCloneSyncService::new(service.map_err(|never: Infallible| match never {}));
+        // The slot is consumed here, and nobody else holds one.
+        let _first = self.0.set(transport);
+    }
+}
+
+impl tower::Service<Request<Body>> for Peer {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(answer(self.clone(), request))
+    }
+}
+
+/// One call: in time, whole, with the context of the request that caused it.
+async fn answer(peer: Peer, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+    let granted = for_peer();
+    if granted.is_zero() {
+        return Err(Status::unavailable("no time is left to ask the peer"));
+    }
+    let mut set = |name: HeaderName, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            request.headers_mut().insert(name, value);
+        }
+    };
+    set(HeaderName::from_static(GRPC_TIMEOUT), Some(timeout_header(granted)));
+    set(HeaderName::from_static(TRACEPARENT), outgoing_traceparent());
+    set(X_REQUEST_ID, request_id_header());
+    if let Some(speaker) = &peer.speaker {
+        set(http::header::AUTHORIZATION, Some(speaker.authorization()?));
+    }
+    let whole = async {
+        let (parts, body) = peer.transport.oneshot(request).await?.into_parts();
+        let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|_| Status::unavailable("the peer's answer broke off"))?;
+        Ok(Response::from_parts(parts, Body::new(body)))
+    };
+    match tokio::time::timeout(granted, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Status::unavailable("the peer did not answer in time")),
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("speaker", &self.speaker).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PeerSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerSlot")
+    }
+}
+
+#[cfg(test)]
+mod tests;

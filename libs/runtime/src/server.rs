@@ -1,0 +1,196 @@
+//! The only builder of a server: one port for any number of services, each behind all its layers.
+//!
+//! TLS is not spoken here yet; whoever listens beyond loopback says `--plaintext` aloud (K34).
+
+mod health;
+mod hard_stop;
+mod layered;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use access::token::TokenVerifier;
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+
+pub use health::Health;
+use hard_stop::Stoppable;
+pub use layered::Layered;
+
+/// The largest message that is read or written.
+pub const MOST_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Flood limits of HTTP/2, said here so that no release of a library changes them.
+const MOST_PENDING_RESETS: usize = 20;
+const MOST_LOCAL_RESETS: usize = 1024;
+
+/// What a server grants its clients.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// No call is answered later than this, whatever its client grants.
+    pub longest_call: Duration,
+    /// Calls in flight on one connection.
+    pub concurrent_streams: u32,
+    /// All headers of one call.
+    pub header_list_bytes: u32,
+    /// An older connection is asked to close, so that clients spread over new replicas.
+    pub connection_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            longest_call: Duration::from_secs(10),
+            concurrent_streams: 200,
+            header_list_bytes: 16 * 1024,
+            connection_age: Duration::from_mins(30),
+        }
+    }
+}
+
+/// One service before it is layered.
+pub struct ServiceParts {
+    /// Which service.
+    pub service: access::Service,
+    /// Its generated servers.
+    pub routes: Routes,
+    /// Full names of these, such as `tenure.identity.v1.UserService`, for health and dispatch.
+    pub names: Vec<&'static str>,
+    /// Verifies its callers' tokens.
+    pub verifier: Arc<TokenVerifier>,
+}
+
+/// Puts all layers around a service; after [`crate::telemetry::init`].
+pub fn layered(parts: ServiceParts, limits: &Limits) -> Layered {
+    Layered::service(parts, limits.longest_call)
+}
+
+/// A server could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener failed.
+    #[error("the server cannot listen")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptor sets of reflection are broken: a defect of the build.
+    #[error("the descriptor set cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A server that is not running yet.
+pub struct Server {
+    services: Vec<Layered>,
+    limits: Limits,
+    health: Health,
+}
+
+impl Server {
+    /// A server of these services.
+    pub fn new(services: Vec<Layered>, limits: Limits) -> Self {
+        let names = services.iter().flat_map(|service| service.names().iter().copied());
+        let health = Health::not_serving(names);
+        Self { services, limits, health }
+    }
+
+    /// Tells clients whether to send calls; NOT_SERVING from the start.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Serves until `stop`, then finishes what is in flight; on `hard_stop` that is cut off.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        hard_stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let cut_off = CancellationToken::new();
+        // Also when this future is dropped, no connection outlives it.
+        let cut_off_at_end = cut_off.clone().drop_guard();
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .map(|accepted| accepted.map(|stream| Stoppable::new(stream, &cut_off)));
+        let dispatch = Dispatch {
+            own: Layered::infrastructure(infrastructure(&self.health)?, self.limits.longest_call),
+            services: self.services.into(),
+        };
+        // Our dispatch takes the place of tonic's routes: each service has its own behind its layers.
+        let mut builder =
+            builder(&self.limits).layer(tower::layer::layer_fn(move |_: Routes| dispatch.clone()));
+        let serving = builder.add_routes(Routes::default()).serve_with_incoming_shutdown(incoming, stop);
+        tokio::select! {
+            served = serving => served?,
+            () = hard_stop => drop(cut_off_at_end),
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the only builder of a server")]
+fn builder(limits: &Limits) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(limits.concurrent_streams)
+        .http2_max_header_list_size(limits.header_list_bytes)
+        .http2_max_pending_accept_reset_streams(Some(MOST_PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(MOST_LOCAL_RESETS))
+        // Without a grace period: with one, tonic cuts the connection off in place of asking it to close.
+        .max_connection_age(limits.connection_age)
+}
+
+/// Health and reflection, and the answer to whatever belongs to nobody.
+fn infrastructure(health: &Health) -> Result<Routes, tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(api::FILE_DESCRIPTOR_SET)
+            // Without it tools print error details as unknown bytes.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Tools in use speak the one or the other.
+    let routes = Routes::new(health.service())
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.prepare())
+}
+
+/// Hands each request to the service that its path names.
+#[derive(Clone)]
+struct Dispatch {
+    services: Arc<[Layered]>,
+    own: Layered,
+}
+
+impl Dispatch {
+    fn target(&self, path: &str) -> &Layered {
+        self.services.iter().find(|service| service.serves(path)).unwrap_or(&self.own)
+    }
+}
+
+impl tower::Service<Request<Body>> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut target = self.target(request.uri().path()).clone();
+        tower::Service::call(&mut target, request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

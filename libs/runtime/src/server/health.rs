@@ -1,0 +1,47 @@
+//! The health protocol: one status for the server and the same for each service in it.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+/// Says whether the server wants calls. Readiness is its own storage; a missing peer is no reason (K34).
+#[derive(Clone, Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+    names: Vec<String>,
+}
+
+impl Health {
+    /// Every service, and the server as a whole (the empty name), NOT_SERVING.
+    pub(super) fn not_serving(names: impl Iterator<Item = &'static str>) -> Self {
+        let names = names.chain([""]).map(str::to_owned).collect();
+        let health = Self { reporter: HealthReporter::new(), names };
+        // Nobody else knows the reporter yet, so its lock is free and the future is ready at once.
+        let ready = pin!(health.set_not_serving()).poll(&mut Context::from_waker(Waker::noop()));
+        debug_assert_eq!(ready, Poll::Ready(()), "the reporter is not shared yet");
+        health
+    }
+
+    /// Calls are welcome.
+    pub async fn set_serving(&self) {
+        self.set(ServingStatus::Serving).await;
+    }
+
+    /// Calls are better sent elsewhere; whoever sends one is still served.
+    pub async fn set_not_serving(&self) {
+        self.set(ServingStatus::NotServing).await;
+    }
+
+    pub(super) fn service(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        for name in &self.names {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+}

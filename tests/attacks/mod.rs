@@ -1,0 +1,6 @@
+//! Attacks that have hit comparable products, tried through the public API: refused, and nothing changed.
+
+mod bad_input;
+mod sessions;
+mod sign_in;
+mod tokens;
