@@ -94,7 +94,6 @@ impl World {
             prices: PriceList::default(),
             identity: identity_service::Settings::default(),
             subscription: subscription_service::Settings::default(),
-            trusted_proxies: Vec::new(),
             request_timeout: Duration::from_secs(60),
         };
         let embedded = Embedded::build_with(&deps, &keys, between);

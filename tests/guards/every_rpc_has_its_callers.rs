@@ -56,8 +56,8 @@ const TABLE: &[Row] = &[
     row("identity.v1.DirectoryRoleService/CreateRoleAssignment", MISSING, DENIED, DENIED, REVOKED),
     row("identity.v1.DirectoryRoleService/DeleteRoleAssignment", MISSING, DENIED, DENIED, REVOKED),
     row("identity.v1.DirectoryRoleService/ListDirectoryRoles", MISSING, OK, OK, REVOKED),
-    // A plain member lists own assignments: none.
-    row("identity.v1.DirectoryRoleService/ListRoleAssignments", MISSING, DENIED, OK, REVOKED),
+    // A plain member lists own assignments by naming them in the filter, which this request does not.
+    row("identity.v1.DirectoryRoleService/ListRoleAssignments", MISSING, DENIED, DENIED, REVOKED),
     // Public: a token is not looked at.
     row("identity.v1.SessionService/GetJsonWebKeySet", OK, OK, OK, OK),
     row(

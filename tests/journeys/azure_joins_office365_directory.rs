@@ -20,9 +20,9 @@ async fn a_member_without_any_role_signs_up_for_azure_in_the_same_directory() {
     assert_eq!(azure.state(), State::Active);
     assert_eq!(office365.owner, Some(Owner::OwnerDirectory(ada.directory.clone())));
 
-    let read =
-        world.subscriptions().get_subscription(cy.says(GetSubscriptionRequest { name: azure.name.clone() }));
-    assert_eq!(read.await.unwrap().into_inner().subscription.unwrap(), azure);
+    let get = GetSubscriptionRequest { name: azure.name.clone() };
+    let read = world.subscriptions().get_subscription(cy.says(get)).await.unwrap().into_inner();
+    assert_eq!(read.subscription.unwrap(), azure);
     let mine = ListSubscriptionsRequest { filter: "owner = users/me".to_owned(), ..Default::default() };
     let mine = world.subscriptions().list_subscriptions(cy.says(mine)).await.unwrap().into_inner();
     assert_eq!(mine.subscriptions, [azure.clone()]);
@@ -43,7 +43,7 @@ async fn the_wrong_expected_directory_is_refused_and_the_right_one_is_told() {
     request.expected_directory = other.directory;
     let refused = world.azure_with(&ada, request).await.unwrap_err();
     assert_eq!(reason(&refused), "FailedPrecondition/DIRECTORY_MISMATCH");
-    assert_eq!(metadata(&refused, "actual").as_deref(), Some(ada.directory.as_str()));
+    assert_eq!(metadata(&refused, "directory").as_deref(), Some(ada.directory.as_str()));
     // K15: nothing is written but the one row that records the refusal.
     let mut expected = before;
     *expected.get_mut("subscription.refusals").unwrap() += 1;
@@ -74,8 +74,9 @@ async fn all_users_are_listed_page_by_page() {
     }
     seen.sort();
     assert_eq!(seen, ["Ada", "bo", "cy", "di", "eve"]);
-    let mine = world.directories().list_my_directories(ada.says(ListMyDirectoriesRequest::default()));
-    let mine = mine.await.unwrap().into_inner().directories;
+    let list = ListMyDirectoriesRequest::default();
+    let mine =
+        world.directories().list_my_directories(ada.says(list)).await.unwrap().into_inner().directories;
     assert_eq!(
         mine.iter().map(|directory| directory.name.as_str()).collect::<Vec<_>>(),
         [ada.directory.as_str()]

@@ -1,9 +1,12 @@
 //! P-11: a caller of one directory learns nothing of another, present or absent.
 
+use std::collections::BTreeMap;
+
 use api::directory::v1::GetDirectoryRequest;
 use api::identity::v1::GetUserRequest;
 use api::subscription::v1::{GetOrderRequest, GetSubscriptionRequest};
 use tonic::Status;
+use tonic_types::StatusExt as _;
 
 use crate::world::{E3, World};
 
@@ -11,12 +14,12 @@ const ABSENT: &str = "00000000-0000-4000-8000-000000000001";
 
 /// Everything of a refusal that a client can see, without the ids that the client itself has sent.
 fn seen(status: &Status, ids: &[&str]) -> String {
-    let mut text = format!(
-        "{:?} {} {:?}",
-        status.code(),
-        status.message(),
-        tonic_types::StatusExt::get_error_details(status)
-    );
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every refusal says why");
+    let metadata: BTreeMap<_, _> = info.metadata.iter().collect();
+    let others = (details.precondition_failure(), details.resource_info(), details.bad_request());
+    let mut text =
+        format!("{:?} {} {} {metadata:?} {others:?}", status.code(), status.message(), info.reason);
     for id in ids {
         text = text.replace(id, "…");
     }

@@ -7,7 +7,7 @@ use crate::world::{E3, FREE_TRIAL, World, number, reason, together};
 
 const SUBSCRIPTIONS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM subscriptions";
 const ORDERS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM orders";
-const TRIALS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM trial_uses";
+const TRIALS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM product_guards WHERE trial_time IS NOT NULL";
 const HOLDS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM holds WHERE state = 'HELD'";
 const LIENS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM liens";
 

@@ -10,6 +10,7 @@ pub mod parse;
 pub mod principal;
 pub mod reason;
 pub mod refusal;
+pub mod region;
 pub mod timestamp;
 
 pub use clock::Clock;
@@ -22,4 +23,5 @@ pub use parse::{Parsed, RequestId, Violations};
 pub use principal::Principal;
 pub use reason::Reason;
 pub use refusal::{Code, FieldViolation, Refusal};
+pub use region::RegionCode;
 pub use timestamp::Timestamp;

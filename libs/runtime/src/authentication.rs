@@ -9,9 +9,10 @@ use access::token::TokenVerifier;
 use access::{Caller, calls};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
-use kernel::{Code, Refusal, reason};
+use kernel::{Refusal, reason};
 use tonic::body::Body;
 
+use crate::normalise::method_unknown;
 use crate::status::status_in;
 
 /// Authenticates the requests of one service.
@@ -59,7 +60,7 @@ impl Authenticator {
 /// Whether a request may reach its handler: the default is no.
 fn admit(path: &str, authentication: &Authentication) -> Result<(), Refusal> {
     if !is_method(path) {
-        return Err(Refusal::new(Code::Unimplemented, reason::METHOD_UNKNOWN, "there is no such method"));
+        return Err(method_unknown(path));
     }
     // A bad token on a public method is the handler's matter: most of them do not look at it.
     if calls::is_public(path) {
@@ -79,7 +80,8 @@ fn is_method(path: &str) -> bool {
     let empty_front = parts.next() == Some("");
     let named = |part: Option<&str>| {
         part.is_some_and(|part| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
         })
     };
     empty_front && named(parts.next()) && named(parts.next()) && parts.next().is_none()
@@ -106,6 +108,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 mod tests {
     use access::Service;
     use http::HeaderValue;
+    use kernel::Code;
 
     use super::*;
 
@@ -124,7 +127,10 @@ mod tests {
             String::new(),
         ] {
             assert!(!is_method(&other), "{other}");
-            assert_eq!(admit(&other, &Authentication::Anonymous).unwrap_err().reason(), reason::METHOD_UNKNOWN);
+            assert_eq!(
+                admit(&other, &Authentication::Anonymous).unwrap_err().reason(),
+                reason::METHOD_UNKNOWN
+            );
         }
     }
 
@@ -146,7 +152,9 @@ mod tests {
         assert_eq!(refusal.code(), Code::PermissionDenied);
         assert_eq!(refusal.metadata()[0], ("permission", "calls between services".to_owned()));
         // A method that nobody needs a token for needs no row in the table either.
-        assert!(admit("/tenure.identity.v1.SessionService/GetJsonWebKeySet", &known(Service::Directory)).is_ok());
+        assert!(
+            admit("/tenure.identity.v1.SessionService/GetJsonWebKeySet", &known(Service::Directory)).is_ok()
+        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Edge {
 
     /// The caller, or UNAUTHENTICATED.
     pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        self.require_caller(request).map_err(|refusal| self.status(&refusal))
+        authentication(request).caller().cloned().map_err(|refusal| self.status(&refusal))
     }
 
     /// The caller if there is one; a token that is no good is an error all the same.
@@ -114,10 +114,6 @@ impl Edge {
     /// Where the call comes from, for limits per source: an address, or `in-process`.
     pub fn source<T>(&self, request: &Request<T>) -> String {
         source::of(request, &self.0.trusted_proxies)
-    }
-
-    fn require_caller<T>(&self, request: &Request<T>) -> Result<Caller, Refusal> {
-        authentication(request).caller().cloned()
     }
 
     fn call_of<M: prost::Message>(

@@ -64,7 +64,11 @@ fn request(question: &Question) -> CheckDirectoryRoleRequest {
 }
 
 /// The judgement in an answer, if the answer is about this question and says yes or no.
-fn fitting(question: &Question, answer: CheckDirectoryRoleResponse, judged_at: Timestamp) -> Option<Judgement> {
+fn fitting(
+    question: &Question,
+    answer: CheckDirectoryRoleResponse,
+    judged_at: Timestamp,
+) -> Option<Judgement> {
     let same_directory = answer.directory == format!("directories/{}", question.directory);
     if !same_directory || answer.principal != question.principal.to_string() {
         return None;

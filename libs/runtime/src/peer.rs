@@ -14,7 +14,11 @@ use std::time::Duration;
 
 use access::Service;
 use access::service_key::PrivateKey;
-use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine as _};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited};
 use kernel::Clock;
 use tonic::Status;
@@ -26,7 +30,7 @@ use tower::util::BoxCloneSyncService;
 pub use error::PeerError;
 use speaker::Speaker;
 
-use crate::deadline::{GRPC_TIMEOUT, for_peer, timeout_header};
+use crate::deadline::{GRPC_TIMEOUT, for_peer_call, timeout_header};
 use crate::normalise::{X_REQUEST_ID, request_id_header};
 use crate::server::{Layered, MOST_MESSAGE_BYTES};
 use crate::telemetry::{TRACEPARENT, outgoing_traceparent};
@@ -37,6 +41,12 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A message and the frames and trailers around it.
 const MOST_ANSWER_BYTES: usize = MOST_MESSAGE_BYTES + 64 * 1024;
+
+/// Base64 as tonic reads it: with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
@@ -134,7 +144,7 @@ impl tower::Service<Request<Body>> for Peer {
 
 /// One call: in time, whole, with the context of the request that caused it.
 async fn answer(peer: Peer, mut request: Request<Body>) -> Result<Response<Body>, Status> {
-    let granted = for_peer();
+    let granted = for_peer_call(request.headers());
     if granted.is_zero() {
         return Err(Status::unavailable("no time is left to ask the peer"));
     }
@@ -150,14 +160,35 @@ async fn answer(peer: Peer, mut request: Request<Body>) -> Result<Response<Body>
         set(http::header::AUTHORIZATION, Some(speaker.authorization()?));
     }
     let whole = async {
-        let (parts, body) = peer.transport.oneshot(request).await?.into_parts();
-        let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await;
+        let (mut parts, body) = peer.transport.oneshot(request).await?.into_parts();
+        drop_broken_details(&mut parts.headers);
+        let body = Limited::new(body.map_frame(readable), MOST_ANSWER_BYTES).collect().await;
         let body = body.map_err(|_| Status::unavailable("the peer's answer broke off"))?;
         Ok(Response::from_parts(parts, Body::new(body)))
     };
     match tokio::time::timeout(granted, whole).await {
         Ok(answer) => answer,
         Err(_) => Err(Status::unavailable("the peer did not answer in time")),
+    }
+}
+
+/// The frame with trailers that tonic can read.
+fn readable<D>(frame: Frame<D>) -> Frame<D> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            drop_broken_details(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+/// Drops details that are not base64: tonic would panic over them, and a broken peer is UNAVAILABLE, not our defect.
+fn drop_broken_details(headers: &mut HeaderMap) {
+    let broken =
+        headers.get(Status::GRPC_STATUS_DETAILS).is_some_and(|details| BASE64.decode(details).is_err());
+    if broken {
+        headers.remove(Status::GRPC_STATUS_DETAILS);
     }
 }
 

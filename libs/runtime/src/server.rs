@@ -2,8 +2,8 @@
 //!
 //! TLS is not spoken here yet; whoever listens beyond loopback says `--plaintext` aloud (K34).
 
-mod health;
 mod hard_stop;
+mod health;
 mod layered;
 
 use std::convert::Infallible;
@@ -21,8 +21,8 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
-pub use health::Health;
 use hard_stop::Stoppable;
+pub use health::Health;
 pub use layered::Layered;
 
 /// The largest message that is read or written.
@@ -101,7 +101,7 @@ impl Server {
         Self { services, limits, health }
     }
 
-    /// Tells clients whether to send calls; NOT_SERVING from the start.
+    /// Tells clients whether to send calls; `NOT_SERVING` from the start.
     pub fn health(&self) -> Health {
         self.health.clone()
     }

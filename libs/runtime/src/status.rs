@@ -15,7 +15,7 @@ use crate::normalise::current_request_id;
 
 /// Longer texts are cut: a long one kills the stream in some clients.
 const MOST_MESSAGE_BYTES: usize = 1024;
-/// Details beyond this are dropped: with 16 KiB some clients see RESOURCE_EXHAUSTED in place of our code.
+/// Details beyond this are dropped: with 16 KiB some clients see `RESOURCE_EXHAUSTED` in place of our code.
 const MOST_DETAILS_BYTES: usize = 4 * 1024;
 /// More wrong fields than these are not told one by one.
 const MOST_VIOLATIONS: usize = 20;
@@ -215,7 +215,8 @@ mod tests {
         violations.add_reason("seats", "too many", Reason::new("SEATS_OUTSIDE_OFFER"));
         let status = status(Service::Subscription, &violations.finish().unwrap_err());
         let bad_request = status.get_details_bad_request().unwrap();
-        let reasons: Vec<_> = bad_request.field_violations.iter().map(|wrong| wrong.reason.as_str()).collect();
+        let reasons: Vec<_> =
+            bad_request.field_violations.iter().map(|wrong| wrong.reason.as_str()).collect();
         assert_eq!(reasons, ["FIELD_INVALID", "SEATS_OUTSIDE_OFFER"]);
         assert!(!info(&status).metadata.contains_key(TRUNCATED));
     }

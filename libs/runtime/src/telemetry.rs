@@ -25,7 +25,8 @@ pub(crate) use rpc::RpcTelemetry;
 pub(crate) use trace_context::{TRACEPARENT, outgoing_traceparent};
 
 /// Libraries whose own news are of no use in a log unless something is wrong; a filter may name them to hear more.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,opentelemetry=warn,sqlx=warn,rustls=warn";
+const QUIET: &str =
+    "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,opentelemetry=warn,sqlx=warn,rustls=warn";
 /// Libraries whose spans are not exported; the exporter would trace itself.
 const NOT_TRACED: [&str; 7] = ["h2", "hyper", "tonic", "tower", "opentelemetry", "sqlx", "rustls"];
 /// An export that takes longer is given up.
@@ -76,7 +77,9 @@ pub fn init(settings: &TelemetrySettings) -> TelemetryGuard {
         Some(Ok(guard)) => (guard, None),
         Some(Err(error)) => (TelemetryGuard::default(), Some(error)),
     };
-    SAMPLE_RATIO.get_or_init(|| settings.sample_ratio);
+    if guard.traces.is_some() {
+        SAMPLE_RATIO.get_or_init(|| settings.sample_ratio);
+    }
     if let Some(metrics) = &guard.metrics {
         opentelemetry::global::set_meter_provider(metrics.clone());
     }
@@ -108,7 +111,7 @@ impl TelemetryGuard {
         let export = tokio::task::spawn_blocking(move || {
             let traces = traces.map(|traces| traces.shutdown_with_timeout(EXPORT_TIMEOUT));
             let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(EXPORT_TIMEOUT));
-            [traces, metrics].into_iter().flatten().filter_map(Result::err).next()
+            [traces, metrics].into_iter().flatten().find_map(Result::err)
         });
         match tokio::time::timeout(SHUTDOWN_TIMEOUT, export).await {
             Ok(Ok(None)) => {}
@@ -122,8 +125,11 @@ fn exporters(settings: &TelemetrySettings, endpoint: &str) -> Result<TelemetryGu
     let resource = Resource::builder_empty().with_service_name(settings.service_name.clone()).build();
     let spans =
         SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
-    let metrics =
-        MetricExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
+    let metrics = MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()?;
     let traces = SdkTracerProvider::builder()
         .with_batch_exporter(spans)
         // A span is made only for a sampled request: whoever made one has decided already.
@@ -154,7 +160,9 @@ pub(crate) fn spans_to(traces: &SdkTracerProvider) -> impl Layer<Registry> + Sen
     let within_request = DynFilterFn::new(|metadata, context| {
         is_traced(metadata) && (metadata.name() == rpc::SPAN || context.lookup_current().is_some())
     })
-    .with_callsite_filter(|metadata| if is_traced(metadata) { Interest::sometimes() } else { Interest::never() })
+    .with_callsite_filter(
+        |metadata| if is_traced(metadata) { Interest::sometimes() } else { Interest::never() },
+    )
     .with_max_level_hint(LevelFilter::INFO);
     tracing_opentelemetry::layer()
         .with_tracer(traces.tracer("tenure"))

@@ -12,7 +12,8 @@ pub fn read_timestamp(stamp: prost_types::Timestamp) -> Option<Timestamp> {
     // 0001-01-01 to 9999-12-31, as timestamp.proto demands.
     let seconds = (-62_135_596_800..=253_402_300_799).contains(&stamp.seconds);
     let nanos = (0..1_000_000_000).contains(&stamp.nanos);
-    (seconds && nanos).then(|| Timestamp::from_micros(stamp.seconds * 1_000_000 + i64::from(stamp.nanos) / 1_000))
+    (seconds && nanos)
+        .then(|| Timestamp::from_micros(stamp.seconds * 1_000_000 + i64::from(stamp.nanos) / 1_000))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use access::Service;
 use database::{Db, OpenError, Settings as DatabaseSettings};
 use kernel::{Clock, Ids};
-use runtime::config::Network;
 use runtime::data_folder::DataFolder;
 use runtime::keys::KeyFolder;
 use runtime::peer::Peer;
@@ -67,8 +66,6 @@ pub struct Deps {
     pub identity: identity_service::Settings,
     /// Subscription's limits.
     pub subscription: subscription_service::Settings,
-    /// Proxies whose `x-forwarded-for` is believed.
-    pub trusted_proxies: Vec<Network>,
     /// Longest time of a call.
     pub request_timeout: Duration,
 }
@@ -85,7 +82,6 @@ impl Deps {
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
-            trusted_proxies: settings.trusted_proxies.clone(),
             request_timeout: settings.request_timeout,
         }
     }
@@ -147,7 +143,6 @@ impl Embedded {
             issuer: deps.issuer.clone(),
             directory: peer(Service::Identity, Service::Directory, &directory_peer),
             settings: deps.identity.clone(),
-            trusted_proxies: deps.trusted_proxies.clone(),
         });
         let subscription = subscription_service::build(subscription_service::Deps {
             db: deps.databases.subscription.clone(),

@@ -126,8 +126,6 @@ pub struct Settings {
     pub identity: identity_service::Settings,
     /// Subscription's limits.
     pub subscription: subscription_service::Settings,
-    /// Proxies whose `x-forwarded-for` is believed.
-    pub trusted_proxies: Vec<Network>,
     /// Longest time of a call.
     pub request_timeout: Duration,
     /// Logs, traces and metrics.
@@ -148,7 +146,6 @@ impl Settings {
             problems.add("--listen", "is not a loopback address: add --plaintext to serve it without TLS");
         }
         let identity = identity_settings(options, listen, &mut problems);
-        let trusted_proxies = networks(&options.trusted_proxies, &mut problems);
         let request_timeout = problems.take("--request-timeout", config::duration(&options.request_timeout));
         let prices = prices(options, &mut problems);
         let telemetry = telemetry(options, &mut problems);
@@ -167,7 +164,6 @@ impl Settings {
             prices: prices.expect(checked),
             identity,
             subscription: subscription_service::Settings::default(),
-            trusted_proxies,
             request_timeout: request_timeout.expect(checked),
             telemetry: telemetry.expect(checked),
         })
@@ -197,6 +193,7 @@ fn identity_settings(
             SignUpPolicy::Operator
         }
     };
+    settings.trusted_proxies = networks(&options.trusted_proxies, problems);
     let mut per_hour = |flag: &str, text: &str, into: &mut u32| match text.parse() {
         Ok(0) | Err(_) => problems.add(flag, "must be a whole number from 1 to 4294967295"),
         Ok(number) => *into = number,

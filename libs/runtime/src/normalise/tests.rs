@@ -85,7 +85,7 @@ async fn a_message_that_is_too_large_is_told_with_the_limit() {
         let wanted = (tonic::Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned(), DIRECTORY.to_owned());
         assert_eq!(told(&status), wanted);
         let info = status.get_details_error_info().unwrap();
-        assert_eq!(info.metadata.get("most_bytes").unwrap(), "4194304");
+        assert_eq!(info.metadata.get("limit_bytes").unwrap(), "4194304");
     }
 }
 
@@ -94,7 +94,6 @@ async fn unknown_methods_are_told_alike() {
     let keys = Keys::new();
     let server = Running::directory(Scripted::echo(), &keys).await;
     for (path, domain) in [
-        // A service's right is the table alone, so an operator asks for what the table does not list.
         ("/tenure.directory.v1.DomainService/ResolveDomain/", DIRECTORY),
         ("/tenure.directory.v1.DomainService/ResolveDomain%2f", DIRECTORY),
         ("//tenure.directory.v1.DomainService/ResolveDomain", "tenure"),
@@ -107,6 +106,7 @@ async fn unknown_methods_are_told_alike() {
         let status = send(&server, &keys, path, None, framed(0, &[])).await;
         let wanted = (tonic::Code::Unimplemented, "METHOD_UNKNOWN".to_owned(), domain.to_owned());
         assert_eq!(told(&status), wanted, "{path}");
+        assert_eq!(status.get_details_error_info().unwrap().metadata.get("method").unwrap(), path);
     }
 }
 
@@ -172,7 +172,7 @@ async fn an_error_without_details_is_a_defect_and_tells_nothing() {
 #[tokio::test]
 async fn a_timeout_of_a_library_is_ours() {
     let status = Status::cancelled("Timeout expired");
-    let rewriter = Rewriter::of(RESOLVE);
+    let rewriter = Rewriter::of(&RESOLVE.parse().unwrap(), &HeaderValue::from_static("r-1"));
     let refusal = rewriter.refusal(&status).unwrap();
     assert_eq!(refusal.code(), Code::DeadlineExceeded);
     assert_eq!(refusal.reason(), reason::DEADLINE_EXCEEDED);
@@ -193,17 +193,17 @@ async fn an_error_with_details_passes_unchanged() {
     )
     .await;
     let status = server.resolve(request(&keys, "")).await.unwrap_err();
-    assert_eq!((status.code(), status.message(), status.details()), (ours.code(), ours.message(), ours.details()));
+    assert_eq!(
+        (status.code(), status.message(), status.details()),
+        (ours.code(), ours.message(), ours.details())
+    );
 }
 
 #[tokio::test]
 async fn every_answer_carries_a_request_id() {
     let keys = Keys::new();
-    let server = Running::directory(
-        Scripted::new(|_| async { Ok(current_request_id().unwrap()) }),
-        &keys,
-    )
-    .await;
+    let server =
+        Running::directory(Scripted::new(|_| async { Ok(current_request_id().unwrap()) }), &keys).await;
     let long = "x".repeat(129);
     for (sent, kept) in [("abc-1", true), ("a b", false), (long.as_str(), false), ("", false)] {
         let mut request = request(&keys, "");

@@ -23,6 +23,7 @@ pub struct PeerError {
 
 impl PeerError {
     /// Reads a status as a peer sent it.
+    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
     pub fn of(status: tonic::Status) -> Self {
         let (reason, metadata) = match status.get_details_error_info() {
             Some(info) => (Some(info.reason), info.metadata),

@@ -40,7 +40,8 @@ impl Speaker {
         let now = self.clock.now();
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back would keep a token that others take for one from the future.
-        if let Some(token) = token.as_ref().filter(|token| (token.made_at..token.renewed_from).contains(&now)) {
+        if let Some(token) = token.as_ref().filter(|token| (token.made_at..token.renewed_from).contains(&now))
+        {
             return Ok(token.authorization.clone());
         }
         let made = self.make(now)?;

@@ -15,7 +15,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Every service, and the server as a whole (the empty name), NOT_SERVING.
+    /// Every service, and the server as a whole (the empty name), `NOT_SERVING`.
     pub(super) fn not_serving(names: impl Iterator<Item = &'static str>) -> Self {
         let names = names.chain([""]).map(str::to_owned).collect();
         let health = Self { reporter: HealthReporter::new(), names };

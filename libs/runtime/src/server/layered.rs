@@ -55,7 +55,8 @@ impl Layered {
 
     /// Health, reflection and the answer to what belongs to no service.
     pub(super) fn infrastructure(routes: Routes, longest_call: Duration) -> Self {
-        let paths = calls::PUBLIC.iter().filter(|path| path.starts_with("/grpc.")).map(|path| (*path).to_owned());
+        let paths =
+            calls::PUBLIC.iter().filter(|path| path.starts_with("/grpc.")).map(|path| (*path).to_owned());
         Self(Arc::new(Layers {
             names: Vec::new(),
             domain: None,

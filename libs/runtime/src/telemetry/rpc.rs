@@ -62,7 +62,8 @@ impl RpcTelemetry {
         R: Future<Output = Response<Body>>,
     {
         let name = self.methods.get(request.uri().path()).unwrap_or(&self.unknown);
-        let mut measurement = Measurement { server: self, name, started: Instant::now(), code: Code::Cancelled };
+        let mut measurement =
+            Measurement { server: self, name, started: Instant::now(), code: Code::Cancelled };
         let incoming = TraceContext::of(request.headers());
         // K35: decided before a span exists; the caller's decision wins, so that a trace is whole or absent.
         let sampled = incoming.map_or_else(|| self.samples_next(), |context| context.sampled);
@@ -76,15 +77,17 @@ impl RpcTelemetry {
         response
     }
 
-    /// Takes the configured share of calls, evenly spread.
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than the upper bits")]
+    /// Takes the configured share of calls.
     fn samples_next(&self) -> bool {
         let ratio = SAMPLE_RATIO.get().copied().unwrap_or_default();
-        ratio > 0.0 && {
-            let count = self.calls.fetch_add(1, Ordering::Relaxed);
-            count.wrapping_mul(SPREAD) as f64 / u64::MAX as f64 <= ratio
-        }
+        ratio > 0.0 && is_in_share(self.calls.fetch_add(1, Ordering::Relaxed), ratio)
     }
+}
+
+/// Whether the call of this number is one of the share, which is evenly spread.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than the upper bits")]
+fn is_in_share(number: u64, ratio: f64) -> bool {
+    number.wrapping_mul(SPREAD) as f64 / u64::MAX as f64 <= ratio
 }
 
 /// Measures until it is dropped: a call that its client gave up is CANCELLED.
@@ -128,10 +131,7 @@ fn span(name: &str, incoming: Option<TraceContext>) -> Span {
 
 /// The code in the headers. A stream's end comes after them and is not waited for.
 fn code_of(response: &Response<Body>) -> Code {
-    response
-        .headers()
-        .get(Status::GRPC_STATUS)
-        .map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+    response.headers().get(Status::GRPC_STATUS).map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
 }
 
 /// Failures of the server, as the conventions for rpc spans count them.
@@ -166,5 +166,22 @@ const fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_even_over_short_and_long_runs() {
+        for (ratio, run) in [(0.01, 10_000_u64), (0.25, 100), (0.5, 20), (1.0, 20)] {
+            for start in [0, 777, 1 << 40] {
+                let taken = (start..start + run).filter(|number| is_in_share(*number, ratio)).count();
+                let wanted = ratio * f64::from(u32::try_from(run).unwrap());
+                let off = (f64::from(u32::try_from(taken).unwrap()) - wanted).abs();
+                assert!(off <= 2.0, "{taken} of {run} from {start}");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tonic::body::Body;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use super::*;
 use crate::clock::system_clock;
@@ -35,19 +36,23 @@ impl SpanExporter for Collected {
 /// A service that asks a peer, and makes a span of its own.
 fn chain(keys: &Keys) -> Layered {
     let limits = Limits::default();
-    let inner = Peer::in_process(directory(Scripted::new(|_| async { Ok(current_trace_id().unwrap_or_default()) }), keys, &limits));
+    let inner = Peer::in_process(directory(
+        Scripted::new(|_| async { Ok(current_trace_id().unwrap_or_default()) }),
+        keys,
+        &limits,
+    ));
     let key = keys.services[&Service::Identity].clone();
     let inner = inner.as_service(Service::Identity, key, Service::Directory, system_clock());
     let outer = Scripted::new(move |_| {
         let peer = inner.clone();
         async move {
-            let _own = tracing::info_span!("directory.resolve").entered();
             let asked = async {
                 DomainServiceClient::new(peer).resolve_domain(ResolveDomainRequest::default()).await
             };
-            let answer = asked.await.map_err(|error| {
-                status(Service::Directory, &PeerError::of(error).unavailable(Service::Directory))
-            })?;
+            let answer =
+                asked.instrument(tracing::info_span!("directory.resolve")).await.map_err(|error| {
+                    status(Service::Directory, &PeerError::of(error).unavailable(Service::Directory))
+                })?;
             Ok(answer.into_inner().directory)
         }
     });

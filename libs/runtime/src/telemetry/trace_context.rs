@@ -32,7 +32,8 @@ impl TraceContext {
 
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
-        let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace_id, span_id, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lengths = [version, trace_id, span_id, flags].map(str::len);
         // A later version may append parts; version 00 has none, and ff is forbidden.
         let more = parts.next().is_some();

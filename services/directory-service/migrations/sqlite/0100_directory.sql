@@ -1,0 +1,56 @@
+-- Directories, their domains, and the liens on them. Times are microseconds since 1970 in UTC.
+
+-- `locks` counts the transactions that took the row's lock first. It guards state, domains and liens.
+-- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back.
+CREATE TABLE directories (
+    id BLOB NOT NULL PRIMARY KEY,
+    display_name TEXT NOT NULL,
+    initial_domain TEXT NOT NULL,
+    primary_domain TEXT NOT NULL,
+    region_code TEXT NOT NULL,
+    state TEXT NOT NULL,
+    agreement_type TEXT NOT NULL,
+    members_may_create_subscriptions INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL,
+    activate_time INTEGER,
+    revision INTEGER NOT NULL,
+    locks INTEGER NOT NULL
+) STRICT;
+CREATE INDEX directories_by_create_time ON directories (create_time, id) WHERE state <> 'DELETED';
+
+CREATE TABLE domains (
+    directory BLOB NOT NULL,
+    domain TEXT NOT NULL,
+    state TEXT NOT NULL,
+    create_time INTEGER NOT NULL,
+    verify_time INTEGER,
+    PRIMARY KEY (directory, domain)
+) STRICT;
+
+-- Which directory has a verified domain: the one key that spans directories (K16), because a domain is verified in at
+-- most one of them (D-15). A row outlives the directory that was active once: its label is never given again (K37).
+CREATE TABLE domain_claims (
+    domain TEXT NOT NULL PRIMARY KEY,
+    directory BLOB NOT NULL
+) STRICT;
+
+-- `resource` is what the lien guards, below its directory: empty for the directory itself, or `domains/{domain}`.
+-- `restrictions` and `blockers` are JSON.
+CREATE TABLE liens (
+    directory BLOB NOT NULL,
+    id BLOB NOT NULL,
+    resource TEXT NOT NULL,
+    restrictions TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    blockers TEXT NOT NULL,
+    blocker_count INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    create_principal TEXT NOT NULL,
+    PRIMARY KEY (directory, id)
+) STRICT;
+CREATE UNIQUE INDEX liens_by_origin ON liens (directory, resource, origin);
+CREATE INDEX liens_by_create_time ON liens (directory, create_time, id);

@@ -1,0 +1,216 @@
+//! Domain names: labels, the installation's suffix, initial domains; which directory has one is the store's matter.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// U-02: a user principal name has room for a domain of so many characters.
+pub(crate) const MOST_INITIAL_DOMAIN: usize = 48;
+/// DNS: the longest name.
+const MOST_NAME: usize = 253;
+/// DNS: the longest label.
+const MOST_LABEL: usize = 63;
+
+/// Why a text is no label of an initial domain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LabelInvalid {
+    /// Nothing, or more than DNS allows.
+    #[error("must have 1 to 63 characters")]
+    Length,
+    /// Something but letters, digits and hyphens.
+    #[error("must consist of the letters a to z, digits and hyphens")]
+    Character,
+    /// A hyphen at an end.
+    #[error("must neither begin nor end with a hyphen")]
+    OuterHyphen,
+    /// Two hyphens where DNS has its own meanings (`xn--`).
+    #[error("must not have hyphens as third and fourth character")]
+    Reserved,
+    /// Together with the suffix too long for user principal names (U-02).
+    #[error("must have at most {0} characters, so that the domain has at most 48")]
+    Domain(usize),
+}
+
+/// A text is no domain name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a domain name of ASCII letters, digits and hyphens, with at most 253 characters and no dot at its end"
+)]
+pub struct DomainNameInvalid;
+
+/// A domain name, in lower case: one thing has one name (attack 15).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DomainName(String);
+
+impl DomainName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DomainName {
+    type Err = DomainNameInvalid;
+
+    fn from_str(text: &str) -> Result<Self, DomainNameInvalid> {
+        if text.len() > MOST_NAME || text.split('.').count() < 2 {
+            return Err(DomainNameInvalid);
+        }
+        let folded = text.to_ascii_lowercase();
+        let labels_fit = folded.split('.').all(|label| fits_dns(label).is_ok());
+        if labels_fit { Ok(Self(folded)) } else { Err(DomainNameInvalid) }
+    }
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for DomainName {
+    type Error = DomainNameInvalid;
+    fn try_from(text: String) -> Result<Self, DomainNameInvalid> {
+        text.parse()
+    }
+}
+
+impl From<DomainName> for String {
+    fn from(name: DomainName) -> Self {
+        name.0
+    }
+}
+
+/// What all initial domains of an installation end with, such as `tenure.internal`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DomainSuffix(DomainName);
+
+/// A text is no suffix for initial domains.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a domain name such as tenure.internal, with at most 40 characters")]
+pub struct DomainSuffixInvalid;
+
+impl DomainSuffix {
+    /// Leaves at least seven characters for labels.
+    const MOST: usize = 40;
+
+    /// D-10: the initial domain of a label, folded to lower case.
+    pub(crate) fn initial_domain(&self, label: &str) -> Result<DomainName, LabelInvalid> {
+        let label = label.to_ascii_lowercase();
+        fits_dns(&label)?;
+        // RFC 5891: `xn--` and its like are spellings of other names, which one could mistake for each other.
+        if label.get(2..4) == Some("--") {
+            return Err(LabelInvalid::Reserved);
+        }
+        let room = MOST_INITIAL_DOMAIN - self.0.as_str().len() - 1;
+        if label.len() > room {
+            return Err(LabelInvalid::Domain(room));
+        }
+        Ok(DomainName(format!("{label}.{}", self.0)))
+    }
+}
+
+impl FromStr for DomainSuffix {
+    type Err = DomainSuffixInvalid;
+
+    fn from_str(text: &str) -> Result<Self, DomainSuffixInvalid> {
+        let name: DomainName = text.parse().map_err(|_| DomainSuffixInvalid)?;
+        if text.len() > Self::MOST { Err(DomainSuffixInvalid) } else { Ok(Self(name)) }
+    }
+}
+
+fn fits_dns(label: &str) -> Result<(), LabelInvalid> {
+    if label.is_empty() || label.len() > MOST_LABEL {
+        return Err(LabelInvalid::Length);
+    }
+    if !label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        return Err(LabelInvalid::Character);
+    }
+    if label.starts_with('-') || label.ends_with('-') {
+        return Err(LabelInvalid::OuterHyphen);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn suffix() -> DomainSuffix {
+        "tenure.internal".parse().unwrap()
+    }
+
+    #[test]
+    fn d_10_a_label_in_any_case_makes_one_initial_domain() {
+        for label in ["contoso", "Contoso", "CONTOSO"] {
+            assert_eq!(suffix().initial_domain(label).unwrap().as_str(), "contoso.tenure.internal");
+        }
+        for label in ["a", "7", "a-b", "3com", "a--b"] {
+            assert!(suffix().initial_domain(label).is_ok(), "{label}");
+        }
+    }
+
+    #[test]
+    fn labels_that_dns_or_a_reader_would_take_for_something_else_are_refused() {
+        let cases = [
+            ("", LabelInvalid::Length),
+            ("a.b", LabelInvalid::Character),
+            ("a_b", LabelInvalid::Character),
+            ("a b", LabelInvalid::Character),
+            ("münchen", LabelInvalid::Character),
+            ("\u{212a}ing", LabelInvalid::Character), // the Kelvin sign, whose lower case is `k`
+            ("-a", LabelInvalid::OuterHyphen),
+            ("a-", LabelInvalid::OuterHyphen),
+            ("xn--mnchen-3ya", LabelInvalid::Reserved),
+            ("XN--a", LabelInvalid::Reserved),
+            ("ab--c", LabelInvalid::Reserved),
+        ];
+        for (label, why) in cases {
+            assert_eq!(suffix().initial_domain(label), Err(why), "{label}");
+        }
+    }
+
+    #[test]
+    fn u_02_an_initial_domain_has_at_most_48_characters() {
+        assert_eq!(suffix().initial_domain(&"a".repeat(32)).unwrap().as_str().len(), 48);
+        assert_eq!(suffix().initial_domain(&"a".repeat(33)), Err(LabelInvalid::Domain(32)));
+        assert_eq!(suffix().initial_domain(&"a".repeat(64)), Err(LabelInvalid::Length));
+    }
+
+    #[test]
+    fn a_suffix_leaves_room_for_labels() {
+        for wrong in ["", "internal", ".internal", "tenure.internal.", &format!("{}.b", "a".repeat(39))] {
+            assert_eq!(wrong.parse::<DomainSuffix>(), Err(DomainSuffixInvalid), "{wrong}");
+        }
+        let longest = format!("{}.b", "a".repeat(38)).parse::<DomainSuffix>().unwrap();
+        assert!(longest.initial_domain("contoso").is_ok());
+    }
+
+    #[test]
+    fn a_domain_is_looked_up_in_any_case_but_without_a_dot_at_its_end() {
+        assert_eq!(
+            "Contoso.Tenure.INTERNAL".parse::<DomainName>().unwrap().as_str(),
+            "contoso.tenure.internal"
+        );
+        let long = format!("{}.com", "a.".repeat(125) + "aa");
+        for wrong in ["contoso", "contoso.com.", ".com", "a..b", "a b.com", "ä.com", "", &long] {
+            assert_eq!(wrong.parse::<DomainName>(), Err(DomainNameInvalid), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_as_a_label_is_a_domain_name_and_its_own_folded_form(label in "[ -~]{0,40}|\\PC{0,8}") {
+            if let Ok(domain) = suffix().initial_domain(&label) {
+                prop_assert_eq!(domain.as_str().parse::<DomainName>(), Ok(domain.clone()));
+                prop_assert!(domain.as_str().len() <= MOST_INITIAL_DOMAIN);
+                let first = domain.as_str().split('.').next().unwrap();
+                prop_assert_eq!(suffix().initial_domain(first), Ok(domain.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The wire: messages in and out, and what a refusal looks like; no rule stands here.
+
+mod parse;
+mod present;
+mod service;
+mod status;
+
+pub(crate) use service::{Handler, routes, service_names};

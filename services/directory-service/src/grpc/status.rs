@@ -1,0 +1,60 @@
+//! The one table from this context's refusals to codes, reasons and metadata; the runtime makes a status of them.
+
+use api::directory::v1::ErrorReason;
+use api::directory::v1::directory::State as WireState;
+use kernel::{Code, Reason, Refusal};
+
+use super::present;
+use crate::domain::refused::Refused;
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::DirectoryNotFound(id) => {
+                Self::not_found(reason(ErrorReason::DirectoryNotFound), format!("directories/{id}"))
+            }
+            // The answer tells that the name is taken, and nothing of who has it (K33).
+            Refused::InitialDomainTaken(domain) => {
+                Self::already_exists(reason(ErrorReason::InitialDomainTaken), message).with("domain", domain)
+            }
+            Refused::InvalidStateTransition { directory, current, allowed } => {
+                let allowed: Vec<&str> =
+                    allowed.iter().map(|state| state_name(present::state(*state))).collect();
+                Self::failed_precondition(reason(ErrorReason::InvalidStateTransition), message)
+                    .with("current_state", state_name(present::state(current)))
+                    .with("allowed_states", allowed.join(","))
+                    .about(format!("directories/{directory}"))
+            }
+            Refused::DirectoryNotActive { directory, state } => {
+                let directory = format!("directories/{directory}");
+                Self::failed_precondition(reason(ErrorReason::DirectoryNotActive), message)
+                    .with("directory", &directory)
+                    .with("state", state_name(present::state(state)))
+                    .about(directory)
+            }
+            Refused::DomainNotFound(domain) => Self::not_found(reason(ErrorReason::DomainNotFound), domain),
+            Refused::LienNotFound { directory, lien } => Self::not_found(
+                reason(ErrorReason::LienNotFound),
+                format!("directories/{directory}/liens/{lien}"),
+            ),
+            Refused::NotLienCreator { directory, lien } => {
+                let lien = format!("directories/{directory}/liens/{lien}");
+                Self::new(Code::PermissionDenied, reason(ErrorReason::NotLienCreator), message)
+                    .with("resource", &lien)
+                    .about(lien)
+            }
+            Refused::Common(refusal) => refusal,
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The reason as the contract names it.
+pub(super) fn reason(reason: ErrorReason) -> Reason {
+    Reason::new(reason.reason())
+}
+
+fn state_name(state: WireState) -> &'static str {
+    state.as_str_name()
+}

@@ -1,0 +1,3 @@
+//! The few calls that this context makes to others, in its own words; who may make them is told in `access::calls`.
+
+pub(crate) mod identity;

@@ -1,0 +1,152 @@
+//! Get and List: a right, a read transaction, rows, an answer; nothing is changed.
+
+use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomain};
+use access::{Caller, Consistency, require, require_active};
+use kernel::{DirectoryId, LienId};
+use runtime::page_token::{PageRequest, cut};
+
+use super::{UseCases, require_everywhere};
+use crate::domain::directory::{Directory, State};
+use crate::domain::domain_name::DomainName;
+use crate::domain::lien::Lien;
+use crate::domain::refused::Refused;
+use crate::store;
+
+const LIST_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListDirectories";
+const LIST_MY_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListMyDirectories";
+const LIST_LIENS: &str = "/tenure.directory.v1.LienService/ListLiens";
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The most entries.
+    pub size: i64,
+    /// The token of the page before, as received.
+    pub token: String,
+}
+
+/// A part of a list, and the token of the next one; empty at the end.
+pub(super) type Part<T> = (Vec<T>, String);
+
+impl UseCases {
+    /// `GetDirectory`.
+    pub(crate) async fn get_directory(&self, caller: &Caller, id: DirectoryId) -> Result<Directory, Refused> {
+        self.require_reading::<ReadDirectory>(caller, id).await?;
+        let mut tx = self.db.read().await?;
+        store::directories::find(&mut tx, id).await?.ok_or(Refused::DirectoryNotFound(id))
+    }
+
+    /// `ListDirectories`: the operator sees directories that are still being made too, so that a sign-up that hangs
+    /// can be seen.
+    pub(crate) async fn list_directories(
+        &self,
+        caller: &Caller,
+        page: &Page,
+    ) -> Result<Part<Directory>, Refused> {
+        require_everywhere::<ListDirectories>(caller, "directories")?;
+        let actor = caller.actor();
+        let request = PageRequest { method: LIST_DIRECTORIES, actor: &actor, directory: None, scope: &[] };
+        let after = self.page_tokens.after_key(&request, &page.token)?;
+        let mut tx = self.db.read().await?;
+        let rows = store::directories::page(&mut tx, after, page.size + 1).await?;
+        Ok(self.part(&request, rows, page.size, position))
+    }
+
+    /// `ListMyDirectories`: what identity says the caller belongs to, as far as it exists here.
+    pub(crate) async fn list_my_directories(
+        &self,
+        caller: &Caller,
+        page: &Page,
+    ) -> Result<Part<Directory>, Refused> {
+        let permit =
+            require_active(&self.judge, caller, Consistency::AtMostFiveSeconds, self.clock.now()).await?;
+        let actor = caller.actor();
+        let directory = Some(permit.directory());
+        let request = PageRequest { method: LIST_MY_DIRECTORIES, actor: &actor, directory, scope: &[] };
+        let after: Option<store::directories::Position> =
+            self.page_tokens.after_key(&request, &page.token)?;
+        let memberships = self.identity.memberships(&caller.require_signed_in()?.principal).await?;
+        let mut mine = Vec::new();
+        let mut tx = self.db.read().await?;
+        // P-15: as many look-ups as the caller has memberships, however many directories there are.
+        for id in memberships {
+            mine.extend(store::directories::find(&mut tx, id).await?);
+        }
+        mine.retain(|directory| directory.state != State::Deleted && Some(position(directory)) > after);
+        mine.sort_by_key(position);
+        Ok(self.part(&request, mine, page.size, position))
+    }
+
+    /// `ResolveDomain`.
+    pub(crate) async fn resolve_domain(
+        &self,
+        caller: &Caller,
+        domain: &DomainName,
+    ) -> Result<DirectoryId, Refused> {
+        require_everywhere::<ResolveDomain>(caller, domain.as_str())?;
+        let mut tx = self.db.read().await?;
+        let directory = store::domains::resolve(&mut tx, domain).await?;
+        directory.ok_or_else(|| Refused::DomainNotFound(domain.clone()))
+    }
+
+    /// `GetLien`.
+    pub(crate) async fn get_lien(
+        &self,
+        caller: &Caller,
+        directory: DirectoryId,
+        lien: LienId,
+    ) -> Result<Lien, Refused> {
+        self.require_reading::<ReadLiens>(caller, directory).await?;
+        let mut tx = self.db.read().await?;
+        let found = store::liens::find(&mut tx, directory, lien).await?;
+        found.ok_or(Refused::LienNotFound { directory, lien })
+    }
+
+    /// `ListLiens`.
+    pub(crate) async fn list_liens(
+        &self,
+        caller: &Caller,
+        directory: DirectoryId,
+        page: &Page,
+    ) -> Result<Part<Lien>, Refused> {
+        self.require_reading::<ReadLiens>(caller, directory).await?;
+        let actor = caller.actor();
+        let request =
+            PageRequest { method: LIST_LIENS, actor: &actor, directory: Some(directory), scope: &[] };
+        let after = self.page_tokens.after_key(&request, &page.token)?;
+        let mut tx = self.db.read().await?;
+        if store::directories::find(&mut tx, directory).await?.is_none() {
+            return Err(Refused::DirectoryNotFound(directory));
+        }
+        let rows = store::liens::page(&mut tx, directory, after, page.size + 1).await?;
+        Ok(self.part(&request, rows, page.size, |lien| (lien.create_time.micros(), lien.id)))
+    }
+
+    async fn require_reading<P: access::Permission>(
+        &self,
+        caller: &Caller,
+        directory: DirectoryId,
+    ) -> Result<(), Refused> {
+        let now = self.clock.now();
+        require::<P>(&self.judge, caller, directory, Consistency::AtMostFiveSeconds, now).await?;
+        Ok(())
+    }
+
+    /// Cuts what was read to the page, and makes the next one's token from its last row.
+    fn part<T, K: serde::Serialize>(
+        &self,
+        request: &PageRequest<'_>,
+        rows: Vec<T>,
+        size: i64,
+        position: impl Fn(&T) -> K,
+    ) -> Part<T> {
+        let (rows, more) = cut(rows, size);
+        let last = rows.last().filter(|_| more);
+        let token = last.map(|row| self.page_tokens.next_key(request, &position(row))).unwrap_or_default();
+        (rows, token)
+    }
+}
+
+const fn position(directory: &Directory) -> store::directories::Position {
+    (directory.create_time.micros(), directory.id)
+}

@@ -1,0 +1,138 @@
+//! Hashing passwords with Argon2id: two at a time, a short queue, and no for the rest at once (K18).
+//!
+//! Which passwords are acceptable is `domain/password.rs`' matter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Argon2, password_hash};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::password::{ClaimedPassword, Password};
+use crate::domain::refused::Refused;
+
+/// How many hashes are computed at once: each fills a core and 19 MiB.
+const AT_ONCE: usize = 2;
+/// When somebody who found the queue full may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The pool that all hashing goes through.
+#[derive(Debug, Clone)]
+pub(crate) struct PasswordHasher {
+    queue: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+    /// The hash that the password of an unknown user is compared with: the same work, and never equal.
+    nobody: Arc<str>,
+}
+
+/// A place in the queue; whoever has none is told so before anything is spent.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _held: OwnedSemaphorePermit,
+}
+
+impl PasswordHasher {
+    /// A pool whose queue has this many places.
+    pub(crate) fn new(queue: usize) -> Self {
+        let salt = b"nobody has this.";
+        let hash = Argon2::default().hash_password_with_salt(b"no password is empty or this", salt);
+        let nobody: PasswordHash = hash.expect("Argon2 hashes any short text with a salt of 16 bytes");
+        Self {
+            queue: Arc::new(Semaphore::new(queue.max(1))),
+            running: Arc::new(Semaphore::new(AT_ONCE)),
+            nobody: nobody.to_string().into(),
+        }
+    }
+
+    /// Takes a place in the queue, or refuses at once.
+    pub(crate) fn place(&self) -> Result<Place, Refused> {
+        let place = Arc::clone(&self.queue).try_acquire_owned();
+        place.map(|held| Place { _held: held }).map_err(|_| Refused::RateLimited { wait: RETRY_AFTER })
+    }
+
+    /// Hashes a new password, with a salt of its own.
+    pub(crate) async fn hash(&self, place: Place, password: Password) -> Result<String, Refused> {
+        let hashed = self
+            .run(place, move || {
+                let hash: password_hash::Result<PasswordHash> =
+                    Argon2::default().hash_password(password.expose());
+                hash.map(|hash| hash.to_string())
+            })
+            .await?;
+        hashed.map_err(|_| Refused::Defect("a password could not be hashed"))
+    }
+
+    /// Compares a claimed password with a hash; without one, with a hash that nothing equals.
+    pub(crate) async fn verify(
+        &self,
+        place: Place,
+        claimed: ClaimedPassword,
+        hash: Option<&str>,
+    ) -> Result<bool, Refused> {
+        let known = hash.is_some();
+        let hash = hash.map_or_else(|| self.nobody.to_string(), ToOwned::to_owned);
+        let fits = self
+            .run(place, move || {
+                let parsed = PasswordHash::new(&hash).map_err(|_| ())?;
+                Ok::<_, ()>(Argon2::default().verify_password(claimed.expose(), &parsed).is_ok())
+            })
+            .await?;
+        let fits = fits.map_err(|()| Refused::Defect("a stored password hash cannot be read"))?;
+        Ok(fits && known)
+    }
+
+    /// Runs one hash when its turn has come; it runs to its end even if nobody waits for it any more.
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let turn = Arc::clone(&self.running).acquire_owned().await;
+        let turn = turn.map_err(|_| Refused::Defect("the hash pool is closed"))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        });
+        done.await.map_err(|_| Refused::Defect("a hash ended early"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_and_no_other() {
+        let pool = PasswordHasher::new(4);
+        let password = Password::parse("Passw0rd!").unwrap();
+        let hash = pool.hash(pool.place().unwrap(), password.clone()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        let verify = |text: &str| {
+            let (pool, hash, claimed) = (pool.clone(), hash.clone(), ClaimedPassword::new(text));
+            async move { pool.verify(pool.place().unwrap(), claimed, Some(&hash)).await.unwrap() }
+        };
+        assert!(verify("Passw0rd!").await);
+        assert!(!verify("passw0rd!").await);
+        assert!(!verify("").await);
+        let other = pool.hash(pool.place().unwrap(), password).await.unwrap();
+        assert_ne!(hash, other, "each hash has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn nobody_has_a_password() {
+        let pool = PasswordHasher::new(4);
+        let claimed = ClaimedPassword::new("no password is empty or this");
+        assert!(!pool.verify(pool.place().unwrap(), claimed, None).await.unwrap());
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once() {
+        let pool = PasswordHasher::new(2);
+        let held = (pool.place().unwrap(), pool.place().unwrap());
+        assert!(matches!(pool.place(), Err(Refused::RateLimited { .. })));
+        drop(held);
+        assert!(pool.place().is_ok());
+    }
+}

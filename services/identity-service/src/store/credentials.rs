@@ -1,0 +1,52 @@
+//! Password hashes, apart from the people they belong to, so that no record of a person holds one.
+
+use access::Permit;
+use access::permission::CreateUsers;
+use database::{StoreError, Tx, on};
+use kernel::{DirectoryId, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::domain::user_principal_name;
+
+/// Gives a person their first password.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    permit: &Permit<CreateUsers>,
+    user: UserId,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let insert =
+        "INSERT INTO credentials (directory, user_id, password_hash, update_time) VALUES ($1, $2, $3, $4)";
+    on!(tx, |c| sqlx::query(insert)
+        .bind(permit.directory().uuid())
+        .bind(user.uuid())
+        .bind(password_hash)
+        .bind(now.micros())
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
+
+/// Who signs in by a name, and the hash to compare with.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) directory: DirectoryId,
+    pub(crate) user: UserId,
+    pub(crate) password_hash: String,
+}
+
+/// Finds who signs in by this name: one statement, whether there is anybody or not.
+pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Option<Found>, StoreError> {
+    let select = "SELECT users.directory, users.id, credentials.password_hash FROM users
+        JOIN credentials ON credentials.directory = users.directory AND credentials.user_id = users.id
+        WHERE users.upn_key = $1 AND users.state <> 'DELETED' AND users.user_type = 'MEMBER'";
+    let row: Option<(Uuid, Uuid, String)> =
+        on!(tx, |c| sqlx::query_as(select).bind(user_principal_name::key(name)).fetch_optional(c).await)?;
+    Ok(row.map(|(directory, user, password_hash)| Found {
+        directory: DirectoryId::from_uuid(directory),
+        user: UserId::from_uuid(user),
+        password_hash,
+    }))
+}

@@ -1,0 +1,60 @@
+//! Allowances of anonymous work, kept in the database, so that replicas share them (K18).
+//!
+//! Keys are MACs: no address and no name stands in the table.
+
+use database::{Db, StoreError, Tx, on};
+use kernel::Timestamp;
+
+use crate::domain::throttle::Rate;
+
+/// What is limited, as a MAC.
+pub(crate) type Subject = [u8; 32];
+
+/// Spends one time of the subject's allowance in one statement; otherwise tells when the debt ends, and spends nothing.
+pub(crate) async fn spend(
+    tx: &mut Tx,
+    subject: &Subject,
+    rate: Rate,
+    now: Timestamp,
+) -> Result<Result<(), Timestamp>, StoreError> {
+    let upsert = "INSERT INTO throttles (subject, full_time)
+        VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))
+        ON CONFLICT (subject) DO UPDATE SET full_time = CAST($3 AS BIGINT)
+            + CASE WHEN throttles.full_time > $2 THEN throttles.full_time ELSE CAST($2 AS BIGINT) END
+        WHERE throttles.full_time <= $4";
+    let spent = on!(tx, |c| sqlx::query(upsert)
+        .bind(subject.as_slice())
+        .bind(now.micros())
+        .bind(rate.cost())
+        .bind(rate.latest(now))
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if spent == 1 {
+        return Ok(Ok(()));
+    }
+    let select = "SELECT full_time FROM throttles WHERE subject = $1";
+    let full_time: Option<i64> =
+        on!(tx, |c| sqlx::query_scalar(select).bind(subject.as_slice()).fetch_optional(c).await)?;
+    Ok(Err(full_time.map_or(now, Timestamp::from_micros)))
+}
+
+/// Gives one time back.
+pub(crate) async fn give_back(tx: &mut Tx, subject: &Subject, rate: Rate) -> Result<(), StoreError> {
+    let update = "UPDATE throttles SET full_time = full_time - $2 WHERE subject = $1";
+    on!(tx, |c| sqlx::query(update).bind(subject.as_slice()).bind(rate.cost()).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Removes the rows of subjects that are free of debt; gives how many.
+pub(crate) async fn sweep(db: &Db, now: Timestamp) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let delete = "DELETE FROM throttles WHERE full_time <= $1";
+    let swept = on!(&mut tx, |c| sqlx::query(delete)
+        .bind(now.micros())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    tx.commit_bookkeeping().await?;
+    Ok(swept)
+}

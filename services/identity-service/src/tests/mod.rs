@@ -1,0 +1,10 @@
+//! The context through its own API, with a scripted directory context behind it; both engines by `TEST_DATABASE`.
+//!
+//! Journeys over all contexts stand elsewhere.
+
+mod directory;
+mod rights;
+mod sessions;
+mod sign_up;
+mod users;
+mod world;

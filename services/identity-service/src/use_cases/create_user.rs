@@ -1,0 +1,133 @@
+//! `CreateUser`: a new member of a directory (U-01 to U-06, U-10).
+
+use access::permission::CreateUsers;
+use access::{Call, Caller, Consistency, Permit, require};
+use database::change_log::{Change, ChangeKind};
+use database::{change_log, idempotency, retry, start_over};
+use kernel::{DirectoryId, UserId};
+
+use super::UseCases;
+use crate::domain::directory::{DirectoryState, KnownDirectory};
+use crate::domain::refused::Refused;
+use crate::domain::user::{FirstPassword, Profile, User};
+use crate::domain::user_principal_name::UserPrincipalName;
+use crate::store;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct CreateUser {
+    pub(crate) directory: DirectoryId,
+    pub(crate) name: UserPrincipalName,
+    pub(crate) profile: Profile,
+    /// Without one the person cannot sign in.
+    pub(crate) password: Option<FirstPassword>,
+    pub(crate) validate_only: bool,
+}
+
+impl UseCases {
+    /// Creates the member, or with `validate_only` tells what would be.
+    pub(crate) async fn create_user(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        command: &CreateUser,
+    ) -> Result<User, Refused> {
+        if !command.validate_only
+            && let Some(recorded) = idempotency::replay(&self.db, call).await?
+        {
+            return Ok(recorded);
+        }
+        let judge = || {
+            require::<CreateUsers>(
+                &self.judge,
+                caller,
+                command.directory,
+                Consistency::Fresh,
+                self.clock.now(),
+            )
+        };
+        judge().await?;
+        self.check_domain(command).await?;
+        if command.validate_only {
+            return self.validate_user(call, command).await;
+        }
+        let hash = match &command.password {
+            Some(first) => Some(self.hasher.hash(self.hasher.place()?, first.password.clone()).await?),
+            None => None,
+        };
+        // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).
+        start_over(|| async {
+            let permit = judge().await?;
+            retry(call, || self.create_user_once(call, &permit, command, hash.as_deref())).await
+        })
+        .await
+    }
+
+    async fn create_user_once(
+        &self,
+        call: &Call,
+        permit: &Permit<CreateUsers>,
+        command: &CreateUser,
+        hash: Option<&str>,
+    ) -> Result<User, Refused> {
+        let mut tx = self.db.write().await?;
+        if let Some(recorded) = idempotency::claim(&mut tx, call).await? {
+            return Ok(recorded);
+        }
+        active(permit.directory(), store::directories::find(&mut tx, permit.directory()).await?)?;
+        let user = new_user(call, command);
+        if !store::users::insert(&mut tx, permit, &user).await? {
+            return Err(Refused::UserPrincipalNameTaken(user.user_principal_name));
+        }
+        if let Some(hash) = hash {
+            store::credentials::insert(&mut tx, permit, user.id, hash, call.now).await?;
+        }
+        let change = Change {
+            resource: user.principal(permit.directory()).to_string(),
+            kind: ChangeKind::Created,
+            after: &user,
+            changed_fields: &[],
+        };
+        change_log::append(&mut tx, permit, call, &change).await?;
+        idempotency::complete(&mut tx, call, &user).await?;
+        tx.commit(permit, &self.clock).await?;
+        Ok(user)
+    }
+
+    async fn validate_user(&self, call: &Call, command: &CreateUser) -> Result<User, Refused> {
+        let mut tx = self.db.read().await?;
+        active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
+        let user = new_user(call, command);
+        if store::users::is_name_free(&mut tx, command.directory, &user.user_principal_name).await? {
+            Ok(user)
+        } else {
+            Err(Refused::UserPrincipalNameTaken(user.user_principal_name))
+        }
+    }
+
+    /// U-03, P-7: the domain is verified in this directory; its initial domain is known here, others are asked about.
+    async fn check_domain(&self, command: &CreateUser) -> Result<(), Refused> {
+        let mut tx = self.db.read().await?;
+        let known = active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
+        drop(tx);
+        let domain = command.name.domain();
+        if domain == known.initial_domain || self.directory.is_verified(&domain, command.directory).await? {
+            Ok(())
+        } else {
+            Err(Refused::DomainNotVerified(domain))
+        }
+    }
+}
+
+fn active(directory: DirectoryId, known: Option<KnownDirectory>) -> Result<KnownDirectory, Refused> {
+    match known {
+        Some(known) if known.state == DirectoryState::Active => Ok(known),
+        other => Err(Refused::DirectoryNotActive { directory, state: other.map(|known| known.state) }),
+    }
+}
+
+fn new_user(call: &Call, command: &CreateUser) -> User {
+    let change_required = command.password.as_ref().is_some_and(|first| first.change_required);
+    let id = UserId::from_uuid(call.new_id);
+    User::new_member(id, &command.name, &command.profile, change_required, call.now)
+}

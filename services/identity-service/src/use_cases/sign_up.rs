@@ -1,0 +1,381 @@
+//! `SignUp`: a directory and its first user come into being together or not at all (D-01, K18).
+//!
+//! A saga: the row in `sign_ups` is written before the directory context is asked, every step can be repeated, and
+//! whoever comes with the same `request_id`, or the worker, goes on where it stopped. What was refused because the
+//! domain is taken may be tried again with the same `request_id`, as a new attempt (K7, K40); what was given up may not.
+
+use access::permission::{CreateUsers, ProvisionDirectory, WriteRoleAssignments};
+use access::{Call, Caller, Permit, roles};
+use database::change_log::{Change, ChangeKind};
+use database::{StoreError, Tx, change_log, retry};
+use kernel::{Refusal, RequestId, RoleAssignmentId, UserId, Violations, new_ids};
+
+use super::{LEAST_WAIT, UseCases};
+use crate::SignUpPolicy;
+use crate::domain::directory::{DirectoryState, KnownDirectory};
+use crate::domain::password::Password;
+use crate::domain::refused::Refused;
+use crate::domain::role_assignment::RoleAssignment;
+use crate::domain::sign_up::{AgreementType, NewDirectory, SignUp, SignUpState, SignedUp};
+use crate::domain::throttle::Rate;
+use crate::domain::user::{Profile, User};
+use crate::domain::user_principal_name::{LocalPart, UserPrincipalName};
+use crate::peers::directory::{Made, NotMade};
+use crate::store::{self, sign_ups};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct SignUpCommand {
+    pub(crate) request_id: RequestId,
+    pub(crate) new_directory: NewDirectory,
+    pub(crate) name: AdminName,
+    pub(crate) profile: Profile,
+    pub(crate) password: Password,
+}
+
+/// The first user's name as given: its local part alone, or in full.
+#[derive(Debug, Clone)]
+pub(crate) enum AdminName {
+    Local(LocalPart),
+    Full(UserPrincipalName),
+}
+
+impl UseCases {
+    /// Signs up, or goes on with what an earlier call began.
+    pub(crate) async fn sign_up(
+        &self,
+        call: &Call,
+        source: &str,
+        command: &SignUpCommand,
+    ) -> Result<SignedUp, Refused> {
+        let operator = matches!(call.caller, Some(Caller::Operator(_)));
+        let closed = self.settings.sign_up == SignUpPolicy::Operator
+            || command.new_directory.agreement_type == AgreementType::Enterprise;
+        if closed && !operator {
+            return Err(Refused::SignUpClosed);
+        }
+        let sign_up = self.begin(call, source, command).await?;
+        let sign_up = match sign_up.state {
+            SignUpState::Started => self.create(call, &sign_up, command).await?,
+            SignUpState::Created
+            | SignUpState::Done
+            | SignUpState::Refused
+            | SignUpState::Abandoning
+            | SignUpState::Abandoned => sign_up,
+        };
+        self.finish(call, &sign_up).await
+    }
+
+    /// Finds the saga of the request id, or begins it, which costs one time of the source's allowance.
+    async fn begin(&self, call: &Call, source: &str, command: &SignUpCommand) -> Result<SignUp, Refused> {
+        let mut tx = self.db.read().await?;
+        let found = sign_ups::find(&mut tx, command.request_id.uuid()).await?;
+        drop(tx);
+        if let Some(done) = found.filter(|found| found.state == SignUpState::Done) {
+            return same_request(call, done);
+        }
+        // A twin that is faster leaves its row behind, so that the second turn finds one.
+        for _ in 0..2 {
+            if let Some(begun) = retry(call, || self.begin_once(call, source, command)).await? {
+                return Ok(begun);
+            }
+        }
+        Err(Refused::Defect("a sign-up neither began nor was there"))
+    }
+
+    async fn begin_once(
+        &self,
+        call: &Call,
+        source: &str,
+        command: &SignUpCommand,
+    ) -> Result<Option<SignUp>, Refused> {
+        let mut tx = self.db.write().await?;
+        if let Some(found) = sign_ups::lock(&mut tx, command.request_id.uuid(), call.now).await? {
+            let found = self.go_on(call, source, &mut tx, found, command).await?;
+            tx.commit_bookkeeping().await?;
+            return Ok(Some(found));
+        }
+        self.spend_sign_up(call, source, &mut tx).await?;
+        let sign_up = SignUp {
+            id: new_ids::derive(&["sign-up", &command.request_id.to_string()]),
+            request_id: command.request_id.uuid(),
+            body_mac: call.fingerprint.to_vec(),
+            state: SignUpState::Started,
+            attempt: 1,
+            new_directory: command.new_directory.clone(),
+            directory: None,
+            answer: None,
+            update_time: call.now,
+        };
+        // What this one spent is rolled back where a twin was faster.
+        if !sign_ups::insert(&mut tx, &sign_up).await? {
+            return Ok(None);
+        }
+        tx.commit_bookkeeping().await?;
+        Ok(Some(sign_up))
+    }
+
+    /// What a call meets that finds a saga: refused, it is a new attempt; given up, it stays so.
+    async fn go_on(
+        &self,
+        call: &Call,
+        source: &str,
+        tx: &mut Tx,
+        found: SignUp,
+        command: &SignUpCommand,
+    ) -> Result<SignUp, Refused> {
+        let found = same_request(call, found)?;
+        match found.state {
+            SignUpState::Started | SignUpState::Created | SignUpState::Done => Ok(found),
+            SignUpState::Abandoning | SignUpState::Abandoned => {
+                Err(Refused::SignUpAbandoned(command.request_id))
+            }
+            SignUpState::Refused => {
+                self.spend_sign_up(call, source, tx).await?;
+                let again = SignUp {
+                    state: SignUpState::Started,
+                    attempt: found.attempt + 1,
+                    directory: None,
+                    ..found
+                };
+                sign_ups::begin_again(tx, &again).await?;
+                Ok(again)
+            }
+        }
+    }
+
+    /// K18: per source and in all, before anything is hashed or made; always in this order, so that nobody deadlocks.
+    async fn spend_sign_up(&self, call: &Call, source: &str, tx: &mut Tx) -> Result<(), Refused> {
+        for (limit, subject, per_hour) in [
+            ("sign-up source", source, self.settings.sign_up_per_source_per_hour),
+            ("sign-up total", "", self.settings.sign_up_total_per_hour),
+        ] {
+            let rate = Rate::per_hour(per_hour);
+            let spent = store::throttles::spend(tx, &self.throttled(limit, subject), rate, call.now).await?;
+            spent.map_err(|full| Refused::RateLimited { wait: rate.wait(full, call.now).max(LEAST_WAIT) })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directory, then everything of this context in one transaction.
+    async fn create(
+        &self,
+        call: &Call,
+        sign_up: &SignUp,
+        command: &SignUpCommand,
+    ) -> Result<SignUp, Refused> {
+        let made = match self.directory.create(sign_up).await {
+            Ok(made) => made,
+            Err(not_made) => return Err(self.refuse(call, sign_up, not_made).await?),
+        };
+        let mut tx = self.db.write().await?;
+        sign_ups::note_directory(&mut tx, sign_up, made.directory).await?;
+        tx.commit_bookkeeping().await?;
+        let sign_up = SignUp { directory: Some(made.directory), ..sign_up.clone() };
+        let name = match full_name(&command.name, &made) {
+            Ok(name) => name,
+            Err(refusal) => {
+                self.give_up(&sign_up, SignUpState::Refused).await?;
+                return Err(refusal.into());
+            }
+        };
+        if let Some(later) = self.gone_on(&sign_up, &made, command.request_id).await? {
+            return Ok(later);
+        }
+        let hash = self.hasher.hash(self.hasher.place()?, command.password.clone()).await?;
+        let user_id = UserId::from_uuid(new_ids::derive(&[&made.directory.to_string(), "first user"]));
+        let user = User::new_member(user_id, &name, &command.profile, false, call.now);
+        if let Some(created) = retry(call, || self.create_once(call, &sign_up, &made, &user, &hash)).await? {
+            return Ok(created);
+        }
+        let later = self.gone_on(&sign_up, &made, command.request_id).await?;
+        later.ok_or(Refused::Defect("a sign-up neither went on nor stayed"))
+    }
+
+    /// The local transaction: it happens once, whoever races; `None` when somebody else was faster.
+    async fn create_once(
+        &self,
+        call: &Call,
+        sign_up: &SignUp,
+        made: &Made,
+        user: &User,
+        hash: &str,
+    ) -> Result<Option<SignUp>, Refused> {
+        let mut tx = self.db.write().await?;
+        if !sign_ups::advance(&mut tx, sign_up, SignUpState::Created, call.now).await? {
+            return Ok(None);
+        }
+        let provision = Permit::<ProvisionDirectory>::for_newcomer(made.directory, "sign-up", call.now);
+        let known = KnownDirectory {
+            state: DirectoryState::Provisioning,
+            revision: made.revision,
+            display_name: made.display_name.clone(),
+            initial_domain: made.initial_domain.clone(),
+        };
+        store::directories::insert(&mut tx, &provision, &known, call.now).await?;
+        insert_first_user(&mut tx, call, &provision, user, hash).await?;
+        let answer = SignedUp {
+            directory: made.directory,
+            display_name: made.display_name.clone(),
+            initial_domain: made.initial_domain.clone(),
+            user: user.clone(),
+        };
+        sign_ups::record_answer(&mut tx, sign_up.id, &answer).await?;
+        tx.commit(&provision, &self.clock).await?;
+        Ok(Some(SignUp { state: SignUpState::Created, answer: Some(answer), ..sign_up.clone() }))
+    }
+
+    /// The last steps: the directory becomes active there, then here; the worker comes here too.
+    pub(crate) async fn finish(&self, call: &Call, sign_up: &SignUp) -> Result<SignedUp, Refused> {
+        let answer = sign_up.answer.clone().ok_or(Refused::Defect("a sign-up has no answer"))?;
+        if sign_up.state == SignUpState::Created {
+            let revision = self.directory.activate(sign_up, answer.directory).await?;
+            retry(call, || self.finish_once(call, sign_up, &answer, revision)).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn finish_once(
+        &self,
+        call: &Call,
+        sign_up: &SignUp,
+        answer: &SignedUp,
+        revision: i64,
+    ) -> Result<(), Refused> {
+        let mut tx = self.db.write().await?;
+        if sign_ups::advance(&mut tx, sign_up, SignUpState::Done, call.now).await? {
+            let permit = Permit::<ProvisionDirectory>::for_newcomer(answer.directory, "sign-up", call.now);
+            store::directories::activate(&mut tx, &permit, revision).await?;
+            tx.commit(&permit, &self.clock).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends an attempt that the directory context refused; one that it did not answer is left to a retry.
+    async fn refuse(&self, call: &Call, sign_up: &SignUp, not_made: NotMade) -> Result<Refused, Refused> {
+        let refused: Refused = match not_made {
+            NotMade::Unavailable => return Ok(Refused::PeerUnavailable(access::Service::Directory)),
+            NotMade::DomainTaken { domain } => Refused::InitialDomainTaken { domain },
+            NotMade::Quota => Refused::RateLimited { wait: LEAST_WAIT },
+            NotMade::Invalid(text) => field("domain_label", text).into(),
+        };
+        let mut tx = self.db.write().await?;
+        sign_ups::advance(&mut tx, sign_up, SignUpState::Refused, call.now).await?;
+        tx.commit_bookkeeping().await?;
+        Ok(refused)
+    }
+
+    /// Gives up a sign-up that has not written anything here; its label is free afterwards.
+    pub(crate) async fn give_up(&self, sign_up: &SignUp, end: SignUpState) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let mut giving_up = sign_up.clone();
+        if sign_up.state == SignUpState::Started {
+            let mut tx = self.db.write().await?;
+            if !sign_ups::advance(&mut tx, sign_up, SignUpState::Abandoning, now).await? {
+                return Ok(());
+            }
+            tx.commit_bookkeeping().await?;
+            giving_up.state = SignUpState::Abandoning;
+        }
+        // Not knowing whether the directory was made, it asks for it once more: the same request, the same directory.
+        let directory = match sign_up.directory {
+            Some(directory) => Some(directory),
+            None => match self.directory.create(sign_up).await {
+                Ok(made) => Some(made.directory),
+                Err(NotMade::Unavailable) => {
+                    return Err(Refused::PeerUnavailable(access::Service::Directory));
+                }
+                Err(NotMade::DomainTaken { .. } | NotMade::Invalid(_) | NotMade::Quota) => None,
+            },
+        };
+        if let Some(directory) = directory {
+            self.directory.abandon(sign_up, directory).await?;
+        }
+        let mut tx = self.db.write().await?;
+        sign_ups::advance(&mut tx, &giving_up, end, now).await?;
+        tx.commit_bookkeeping().await?;
+        Ok(())
+    }
+
+    /// How far a sign-up has come meanwhile; `None` when it still stands where it was.
+    ///
+    /// One that ended meanwhile leaves a directory that nobody else will ask for: it is given up here.
+    async fn gone_on(
+        &self,
+        sign_up: &SignUp,
+        made: &Made,
+        request_id: RequestId,
+    ) -> Result<Option<SignUp>, Refused> {
+        let mut tx = self.db.read().await?;
+        let found = sign_ups::find(&mut tx, sign_up.request_id).await?;
+        drop(tx);
+        match found {
+            Some(now) if now.attempt == sign_up.attempt && now.state == SignUpState::Started => {
+                return Ok(None);
+            }
+            Some(now) if now.attempt == sign_up.attempt && now.answer.is_some() => return Ok(Some(now)),
+            Some(_) | None => {}
+        }
+        self.directory.abandon(sign_up, made.directory).await?;
+        Err(Refused::SignUpAbandoned(request_id))
+    }
+}
+
+/// D-01: the person who signs up is the first user and Global Administrator.
+pub(super) async fn insert_first_user(
+    tx: &mut Tx,
+    call: &Call,
+    provision: &Permit<ProvisionDirectory>,
+    user: &User,
+    hash: &str,
+) -> Result<(), Refused> {
+    let directory = provision.directory();
+    let create = Permit::<CreateUsers>::for_newcomer(directory, "sign-up", call.now);
+    let assign = Permit::<WriteRoleAssignments>::for_newcomer(directory, "sign-up", call.now);
+    let assignment = RoleAssignment {
+        id: RoleAssignmentId::from_uuid(new_ids::derive(&[&user.id.to_string(), "first role"])),
+        principal: user.id,
+        role: roles::GLOBAL_ADMINISTRATOR.to_owned(),
+        create_principal: user.principal(directory).to_string(),
+        create_time: call.now,
+        expire_time: None,
+        revision: 1,
+    };
+    let inserted = store::users::insert(tx, &create, user).await?
+        && store::role_assignments::insert(tx, &assign, &assignment).await?;
+    if !inserted {
+        return Err(Refused::Defect("a new directory is not empty"));
+    }
+    store::credentials::insert(tx, &create, user.id, hash, call.now).await?;
+    let resource = user.principal(directory).to_string();
+    let change = Change { resource, kind: ChangeKind::Created, after: user, changed_fields: &[] };
+    change_log::append(tx, &create, call, &change).await?;
+    let resource = format!("directories/{directory}/roleAssignments/{}", assignment.id);
+    let change = Change { resource, kind: ChangeKind::Created, after: &assignment, changed_fields: &[] };
+    Ok(change_log::append(tx, &assign, call, &change).await?)
+}
+
+/// P-9: the same request id with other content is another request.
+fn same_request(call: &Call, sign_up: SignUp) -> Result<SignUp, Refused> {
+    if sign_up.body_mac == call.fingerprint { Ok(sign_up) } else { Err(StoreError::RequestIdReused.into()) }
+}
+
+/// The first user's name under the initial domain, which is known only now.
+fn full_name(name: &AdminName, made: &Made) -> Result<UserPrincipalName, Refusal> {
+    const FIELD: &str = "admin_user.user_principal_name";
+    let domain = &made.initial_domain;
+    let local = match name {
+        AdminName::Local(local) => local.clone(),
+        AdminName::Full(full) if full.domain() == *domain => full.local(),
+        AdminName::Full(_) => {
+            return Err(field(FIELD, format!("must end with @{domain}, or have no domain")));
+        }
+    };
+    local.at(domain).map_err(|invalid| field(FIELD, invalid.to_string()))
+}
+
+fn field(field: &str, description: impl Into<String>) -> Refusal {
+    let mut violations = Violations::new();
+    violations.add(field, description);
+    violations.finish().expect_err("a violation was added")
+}

@@ -1,0 +1,47 @@
+//! What this context needs to know of a directory, as directory-service tells it; it keeps none of it.
+
+use kernel::DirectoryId;
+
+use super::refused::Refused;
+
+/// A directory at the moment of a decision.
+#[derive(Debug, Clone)]
+pub(crate) struct DirectoryFacts {
+    pub(crate) id: DirectoryId,
+    pub(crate) display_name: String,
+    pub(crate) primary_domain: String,
+    /// The state's name, to be told where it is not active.
+    pub(crate) state: String,
+    pub(crate) is_active: bool,
+    /// Whether it is under an Enterprise Agreement.
+    pub(crate) is_enterprise: bool,
+    pub(crate) members_may_create_subscriptions: bool,
+}
+
+impl DirectoryFacts {
+    /// Refuses a directory that is not active.
+    pub(crate) fn require_active(&self) -> Result<(), Refused> {
+        if self.is_active {
+            return Ok(());
+        }
+        Err(Refused::DirectoryNotActive { directory: self.id, state: self.state.clone() })
+    }
+
+    /// Refuses a directory under an Enterprise Agreement (E-01).
+    pub(crate) fn require_self_service(&self) -> Result<(), Refused> {
+        if self.is_enterprise { Err(Refused::EnterpriseDirectory(self.id)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn contoso() -> DirectoryFacts {
+    DirectoryFacts {
+        id: DirectoryId::from_uuid(kernel::new_ids::derive(&["contoso"])),
+        display_name: "Contoso".to_owned(),
+        primary_domain: "contoso.tenure.internal".to_owned(),
+        state: "STATE_ACTIVE".to_owned(),
+        is_active: true,
+        is_enterprise: false,
+        members_may_create_subscriptions: true,
+    }
+}

@@ -1,0 +1,7 @@
+//! The SQL of the subscription context, and only SQL; every write takes its directory from the permit (K9).
+
+pub(crate) mod guards;
+pub(crate) mod holds;
+pub(crate) mod orders;
+pub(crate) mod role_assignments;
+pub(crate) mod subscriptions;

@@ -1,0 +1,140 @@
+//! Rows of orders; they never change.
+
+use access::{Permission, Permit};
+use database::{StoreError, Tx, on};
+use kernel::{DirectoryId, OrderId, SubscriptionId, Timestamp};
+use uuid::Uuid;
+
+use super::subscriptions::After;
+use crate::domain::order::{Order, OrderFacts};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    directory: Uuid,
+    id: Uuid,
+    subscription: Uuid,
+    product: String,
+    offer: String,
+    line: String,
+    trial: bool,
+    place_principal: String,
+    place_time: i64,
+    next_charge_time: Option<i64>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT directory, id, subscription, product, offer, line, trial, place_principal, place_time,
+                next_charge_time FROM orders ",
+            $rest
+        )
+    };
+}
+
+/// Stores a receipt.
+pub(crate) async fn insert<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    facts: &OrderFacts,
+) -> Result<Order, StoreError> {
+    let insert =
+        "INSERT INTO orders (directory, id, subscription, product, offer, line, trial, place_principal,
+            place_time, next_charge_time)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let line = serde_json::to_string(&facts.line).map_err(|_| StoreError::Corrupt("order line"))?;
+    on!(tx, |c| sqlx::query(insert)
+        .bind(permit.directory().uuid())
+        .bind(facts.id.uuid())
+        .bind(facts.subscription.uuid())
+        .bind(&facts.product)
+        .bind(&facts.offer)
+        .bind(&line)
+        .bind(facts.trial)
+        .bind(facts.place_principal.to_string())
+        .bind(facts.place_time.micros())
+        .bind(facts.next_charge_time.map(Timestamp::micros))
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(Order { directory: permit.directory(), facts: facts.clone() })
+}
+
+/// The order of this name.
+pub(crate) async fn find(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    id: OrderId,
+) -> Result<Option<Order>, StoreError> {
+    let select = select!("WHERE directory = $1 AND id = $2");
+    let row: Option<Row> =
+        on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(id.uuid()).fetch_optional(c).await)?;
+    row.map(Row::order).transpose()
+}
+
+/// Some orders of a directory in the order of lists.
+pub(crate) async fn of_directory(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    after: After,
+    most: i64,
+) -> Result<Vec<Order>, StoreError> {
+    let select = select!(
+        "WHERE directory = $1 AND (place_time > $2 OR (place_time = $2 AND id > $3))
+        ORDER BY place_time, id LIMIT $4"
+    );
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+        .bind(directory.uuid())
+        .bind(after.0)
+        .bind(after.1)
+        .bind(most)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(Row::order).collect()
+}
+
+/// Some orders that one principal placed, in the order of lists.
+pub(crate) async fn of_principal(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    principal: &str,
+    after: After,
+    most: i64,
+) -> Result<Vec<Order>, StoreError> {
+    let select = select!(
+        "WHERE directory = $1 AND place_principal = $2
+            AND (place_time > $3 OR (place_time = $3 AND id > $4))
+        ORDER BY place_time, id LIMIT $5"
+    );
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+        .bind(directory.uuid())
+        .bind(principal)
+        .bind(after.0)
+        .bind(after.1)
+        .bind(most)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(Row::order).collect()
+}
+
+impl Row {
+    fn order(self) -> Result<Order, StoreError> {
+        Ok(Order {
+            directory: DirectoryId::from_uuid(self.directory),
+            facts: OrderFacts {
+                id: OrderId::from_uuid(self.id),
+                subscription: SubscriptionId::from_uuid(self.subscription),
+                product: self.product,
+                offer: self.offer,
+                line: serde_json::from_str(&self.line).map_err(|_| StoreError::Corrupt("order line"))?,
+                trial: self.trial,
+                place_principal: self
+                    .place_principal
+                    .parse()
+                    .map_err(|_| StoreError::Corrupt("order principal"))?,
+                place_time: Timestamp::from_micros(self.place_time),
+                next_charge_time: self.next_charge_time.map(Timestamp::from_micros),
+            },
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The service through its rpcs, with scripted peers, on the engine that `TEST_DATABASE` names.
+
+mod attaching;
+mod peers;
+mod races;
+mod reading;
+mod signing_up;
+mod world;

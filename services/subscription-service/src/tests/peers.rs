@@ -1,0 +1,293 @@
+//! identity-service and directory-service, scripted; they answer as the real ones would, or wrongly on demand.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use access::roles;
+use api::directory::v1 as directory;
+use api::directory::v1::directory_service_server::{DirectoryService, DirectoryServiceServer};
+use api::directory::v1::lien_service_server::{LienService, LienServiceServer};
+use api::identity::v1 as identity;
+use api::identity::v1::directory_role_service_server::{DirectoryRoleService, DirectoryRoleServiceServer};
+use api::identity::v1::user_service_server::{UserService, UserServiceServer};
+use runtime::peer::Peer;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// How a scripted peer is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    Unavailable,
+    Late,
+    Internal,
+    Unspecified,
+    OtherSubject,
+    OtherDirectory,
+}
+
+impl Broken {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Unavailable,
+        Self::Late,
+        Self::Internal,
+        Self::Unspecified,
+        Self::OtherSubject,
+        Self::OtherDirectory,
+    ];
+
+    fn status(self) -> Option<Status> {
+        match self {
+            Self::Unavailable => Some(Status::unavailable("connection refused")),
+            Self::Late => Some(Status::deadline_exceeded("too late")),
+            Self::Internal => Some(Status::internal("defect")),
+            Self::Unspecified | Self::OtherSubject | Self::OtherDirectory => None,
+        }
+    }
+}
+
+/// What the scripted peers know.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// Role slugs by principal name; a principal that is not there is denied.
+    pub(super) roles: HashMap<String, Vec<&'static str>>,
+    pub(super) home_of_guest: HashMap<String, String>,
+    pub(super) directories: HashMap<String, directory::Directory>,
+    pub(super) liens: HashSet<String>,
+    pub(super) liens_taken: u32,
+    pub(super) broken_identity: Option<Broken>,
+    pub(super) broken_directory: Option<Broken>,
+}
+
+#[derive(Clone)]
+pub(super) struct Scripted(pub(super) Arc<Mutex<Script>>);
+
+impl Scripted {
+    pub(super) fn peer(&self) -> Peer {
+        let (peer, slot) = Peer::later();
+        let routes = Routes::new(DirectoryRoleServiceServer::new(self.clone()))
+            .add_service(UserServiceServer::new(self.clone()))
+            .add_service(DirectoryServiceServer::new(self.clone()))
+            .add_service(LienServiceServer::new(self.clone()));
+        slot.connect(routes);
+        peer
+    }
+}
+
+fn unscripted<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not scripted"))
+}
+
+#[tonic::async_trait]
+impl DirectoryRoleService for Scripted {
+    async fn check_directory_role(
+        &self,
+        request: Request<identity::CheckDirectoryRoleRequest>,
+    ) -> Result<Response<identity::CheckDirectoryRoleResponse>, Status> {
+        let question = request.into_inner();
+        let script = self.0.lock().unwrap();
+        if let Some(status) = script.broken_identity.and_then(Broken::status) {
+            return Err(status);
+        }
+        let held = script.roles.get(&question.principal);
+        let asked = &question.any_of_permissions;
+        let allowed = held.is_some_and(|held| {
+            asked.is_empty() || asked.iter().any(|one| held.iter().any(|slug| roles::contains(slug, one)))
+        });
+        let (decision, reason) = match (allowed, held) {
+            (true, _) => (identity::Decision::Allowed, identity::DenialReason::Unspecified),
+            (false, Some(_)) => (identity::Decision::Denied, identity::DenialReason::RoleMissing),
+            (false, None) => (identity::Decision::Denied, identity::DenialReason::PrincipalDisabled),
+        };
+        let mut answer = identity::CheckDirectoryRoleResponse {
+            directory: question.directory,
+            principal: question.principal,
+            decision: decision.into(),
+            denial_reason: reason.into(),
+            matched_roles: Vec::new(),
+            revision: 1,
+        };
+        match script.broken_identity {
+            Some(Broken::Unspecified) => answer.decision = 0,
+            Some(Broken::OtherSubject) => answer.principal.push('0'),
+            Some(Broken::OtherDirectory) => answer.directory.push('0'),
+            _ => {}
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn list_directory_roles(
+        &self,
+        _: Request<identity::ListDirectoryRolesRequest>,
+    ) -> Result<Response<identity::ListDirectoryRolesResponse>, Status> {
+        unscripted()
+    }
+
+    async fn create_role_assignment(
+        &self,
+        _: Request<identity::CreateRoleAssignmentRequest>,
+    ) -> Result<Response<identity::CreateRoleAssignmentResponse>, Status> {
+        unscripted()
+    }
+
+    async fn delete_role_assignment(
+        &self,
+        _: Request<identity::DeleteRoleAssignmentRequest>,
+    ) -> Result<Response<identity::DeleteRoleAssignmentResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_role_assignments(
+        &self,
+        _: Request<identity::ListRoleAssignmentsRequest>,
+    ) -> Result<Response<identity::ListRoleAssignmentsResponse>, Status> {
+        unscripted()
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for Scripted {
+    async fn get_user(
+        &self,
+        request: Request<identity::GetUserRequest>,
+    ) -> Result<Response<identity::GetUserResponse>, Status> {
+        let name = request.into_inner().name;
+        let script = self.0.lock().unwrap();
+        let home = script.home_of_guest.get(&name).cloned();
+        let user_type = if home.is_some() { identity::UserType::Guest } else { identity::UserType::Member };
+        let user = identity::User {
+            name,
+            user_type: user_type.into(),
+            home_user: home.unwrap_or_default(),
+            ..identity::User::default()
+        };
+        Ok(Response::new(identity::GetUserResponse { user: Some(user) }))
+    }
+
+    async fn create_user(
+        &self,
+        _: Request<identity::CreateUserRequest>,
+    ) -> Result<Response<identity::CreateUserResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_users(
+        &self,
+        _: Request<identity::ListUsersRequest>,
+    ) -> Result<Response<identity::ListUsersResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_memberships(
+        &self,
+        _: Request<identity::ListMembershipsRequest>,
+    ) -> Result<Response<identity::ListMembershipsResponse>, Status> {
+        unscripted()
+    }
+
+    async fn get_me(
+        &self,
+        _: Request<identity::GetMeRequest>,
+    ) -> Result<Response<identity::GetMeResponse>, Status> {
+        unscripted()
+    }
+}
+
+#[tonic::async_trait]
+impl DirectoryService for Scripted {
+    async fn get_directory(
+        &self,
+        request: Request<directory::GetDirectoryRequest>,
+    ) -> Result<Response<directory::GetDirectoryResponse>, Status> {
+        let name = request.into_inner().name;
+        let script = self.0.lock().unwrap();
+        if let Some(status) = script.broken_directory.and_then(Broken::status) {
+            return Err(status);
+        }
+        let mut found =
+            script.directories.get(&name).cloned().ok_or_else(|| Status::not_found("no directory"))?;
+        match script.broken_directory {
+            Some(Broken::Unspecified) => found.state = 0,
+            Some(Broken::OtherSubject | Broken::OtherDirectory) => found.name.push('0'),
+            _ => {}
+        }
+        Ok(Response::new(directory::GetDirectoryResponse { directory: Some(found) }))
+    }
+
+    async fn create_directory(
+        &self,
+        _: Request<directory::CreateDirectoryRequest>,
+    ) -> Result<Response<directory::CreateDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn activate_directory(
+        &self,
+        _: Request<directory::ActivateDirectoryRequest>,
+    ) -> Result<Response<directory::ActivateDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn abandon_directory(
+        &self,
+        _: Request<directory::AbandonDirectoryRequest>,
+    ) -> Result<Response<directory::AbandonDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_directories(
+        &self,
+        _: Request<directory::ListDirectoriesRequest>,
+    ) -> Result<Response<directory::ListDirectoriesResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_my_directories(
+        &self,
+        _: Request<directory::ListMyDirectoriesRequest>,
+    ) -> Result<Response<directory::ListMyDirectoriesResponse>, Status> {
+        unscripted()
+    }
+}
+
+#[tonic::async_trait]
+impl LienService for Scripted {
+    async fn create_lien(
+        &self,
+        request: Request<directory::CreateLienRequest>,
+    ) -> Result<Response<directory::CreateLienResponse>, Status> {
+        let request = request.into_inner();
+        let mut lien = request.lien.unwrap_or_default();
+        let id = kernel::new_ids::derive(&[&request.parent, &lien.origin, &lien.revision.to_string()]);
+        lien.name = format!("{}/liens/{id}", request.parent);
+        let mut script = self.0.lock().unwrap();
+        script.liens.insert(lien.name.clone());
+        script.liens_taken += 1;
+        Ok(Response::new(directory::CreateLienResponse { lien: Some(lien) }))
+    }
+
+    async fn delete_lien(
+        &self,
+        request: Request<directory::DeleteLienRequest>,
+    ) -> Result<Response<directory::DeleteLienResponse>, Status> {
+        let mut script = self.0.lock().unwrap();
+        if let Some(status) = script.broken_directory.and_then(Broken::status) {
+            return Err(status);
+        }
+        script.liens.remove(&request.into_inner().name);
+        Ok(Response::new(directory::DeleteLienResponse {}))
+    }
+
+    async fn get_lien(
+        &self,
+        _: Request<directory::GetLienRequest>,
+    ) -> Result<Response<directory::GetLienResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_liens(
+        &self,
+        _: Request<directory::ListLiensRequest>,
+    ) -> Result<Response<directory::ListLiensResponse>, Status> {
+        unscripted()
+    }
+}

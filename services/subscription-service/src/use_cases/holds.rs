@@ -1,0 +1,62 @@
+//! The hold on a directory: taken before the first purchase, let go when nothing is left under it (K11).
+//!
+//! Every ordering transaction locks the hold's row itself; here stand only the steps outside of transactions.
+
+use database::hold::{self, Hold};
+use kernel::{DirectoryId, Timestamp};
+
+use super::UseCases;
+use crate::domain::refused::Refused;
+use crate::store;
+
+/// For what the directory is held.
+pub(crate) const HOLD_REASON: &str = "subscriptions";
+
+impl UseCases {
+    /// Whether the directory is held already.
+    pub(super) async fn is_held(&self, directory: DirectoryId) -> Result<bool, Refused> {
+        Ok(matches!(hold::find(&self.db, directory, HOLD_REASON).await?, Hold::Held(_)))
+    }
+
+    /// Takes the lien on the directory unless it is held; one that is being let go is let go first.
+    pub(crate) async fn ensure_hold(&self, directory: DirectoryId) -> Result<(), Refused> {
+        match hold::find(&self.db, directory, HOLD_REASON).await? {
+            Hold::Held(_) => return Ok(()),
+            Hold::Releasing(_) => self.finish_release(directory).await?,
+            Hold::Absent => {}
+        }
+        let now = self.clock.now();
+        let lien = self.directory.take_lien(directory, now).await?;
+        hold::held(&self.db, directory, HOLD_REASON, lien.id, lien.revision, now).await?;
+        Ok(())
+    }
+
+    /// Lets go of the directory if nothing is left under the hold; says whether it did.
+    pub(crate) async fn release_hold(&self, directory: DirectoryId, now: Timestamp) -> Result<bool, Refused> {
+        if self.is_held(directory).await? && !self.mark_releasing(directory, now).await? {
+            return Ok(false);
+        }
+        self.finish_release(directory).await?;
+        Ok(true)
+    }
+
+    /// Marks the hold under its lock, so that no order comes between counting and letting go.
+    async fn mark_releasing(&self, directory: DirectoryId, now: Timestamp) -> Result<bool, Refused> {
+        let mut tx = self.db.write().await?;
+        let locked = hold::lock(&mut tx, directory, HOLD_REASON).await?;
+        if store::holds::has_cause(&mut tx, directory, now).await? {
+            return Ok(false);
+        }
+        hold::release(&mut tx, directory, HOLD_REASON, &locked).await?;
+        tx.commit_bookkeeping().await?;
+        Ok(true)
+    }
+
+    async fn finish_release(&self, directory: DirectoryId) -> Result<(), Refused> {
+        if let Hold::Releasing(lien) = hold::find(&self.db, directory, HOLD_REASON).await? {
+            self.directory.release_lien(directory, lien).await?;
+            hold::released(&self.db, directory, HOLD_REASON, lien).await?;
+        }
+        Ok(())
+    }
+}

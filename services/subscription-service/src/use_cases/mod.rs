@@ -1,0 +1,94 @@
+//! What each rpc does: judge, ask peers, then one local transaction; the rules themselves stand in `domain/`.
+
+mod attach_office365_subscription;
+mod catalogue_queries;
+mod holds;
+mod order_queries;
+mod preview_office365_order;
+mod sight;
+mod sign_up_azure_subscription;
+mod subscription_queries;
+
+use std::sync::Arc;
+
+use access::{Call, Caller, SignedIn};
+use database::{Db, StoreError, Tx, idempotency};
+use kernel::{Clock, DirectoryId, Refusal, Timestamp};
+use runtime::judge::RemoteJudge;
+use runtime::page_token::PageTokens;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use attach_office365_subscription::AttachOffice365;
+pub(crate) use catalogue_queries::{ListOffers, ListProducts};
+pub(crate) use holds::HOLD_REASON;
+pub(crate) use order_queries::ListOrders;
+pub(crate) use preview_office365_order::{PreviewOffice365, Previewed};
+pub(crate) use sign_up_azure_subscription::SignUpAzure;
+pub(crate) use subscription_queries::{ListSubscriptions, Scope};
+
+use crate::domain::catalogue::Catalogue;
+use crate::domain::office365::Owned;
+use crate::domain::order::Order;
+use crate::domain::refused::Refused;
+use crate::domain::subscription::Subscription;
+use crate::peers::directory::DirectoryService;
+use crate::peers::identity::IdentityService;
+use crate::store;
+
+/// All use cases, with what they need.
+#[derive(Debug, Clone)]
+pub(crate) struct UseCases {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) judge: RemoteJudge,
+    pub(crate) identity: IdentityService,
+    pub(crate) directory: DirectoryService,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) page_tokens: PageTokens,
+    pub(crate) azure_subscriptions_per_owner: i64,
+}
+
+/// What an order leads to: the answer of both ordering rpcs, and what is recorded for retries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placed {
+    pub(crate) subscription: Subscription,
+    pub(crate) order: Order,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) entries: Vec<T>,
+    pub(crate) next_page_token: String,
+}
+
+/// The principal that calls. Neither operators nor services order or read here (P-3).
+pub(crate) fn signed_in(caller: Option<&Caller>) -> Result<&SignedIn, Refusal> {
+    caller
+        .ok_or_else(|| Refusal::unauthenticated(kernel::reason::TOKEN_MISSING, "this method needs a token"))?
+        .require_signed_in()
+}
+
+impl UseCases {
+    /// Ends a first look: it is refused for what a twin of the same request has just written, too, and then the twin's
+    /// answer is the answer (P-9).
+    async fn answer_of_twin_or(&self, call: &Call, refused: Refused) -> Result<Placed, Refused> {
+        idempotency::replay(&self.db, call).await?.ok_or(refused)
+    }
+}
+
+/// What a directory has, or had, of an Office 365 product, judged at `now` from rows that are read in `tx`.
+async fn owned(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    product: &str,
+    now: Timestamp,
+) -> Result<Owned, StoreError> {
+    let (first_attach_time, trial_time) = store::guards::product_times(tx, directory, product).await?;
+    let present = store::subscriptions::of_product(tx, directory, product).await?;
+    Ok(Owned {
+        present: present.filter(|one| !one.is_deleted_at(now)).map(|one| one.facts.id),
+        ever: first_attach_time.is_some(),
+        trial_used: trial_time.is_some(),
+    })
+}
