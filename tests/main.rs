@@ -1,5 +1,7 @@
 //! The whole system, from outside: three services in one process, fixed clock, seeded ids, either engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod attacks;
 mod guards;
 mod journeys;

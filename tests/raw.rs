@@ -44,7 +44,11 @@ impl Decoder for Bytes {
 }
 
 /// Calls one method.
-pub async fn call(peer: Peer, path: &str, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Status> {
+pub(crate) async fn call(
+    peer: Peer,
+    path: &str,
+    request: Request<Vec<u8>>,
+) -> Result<Response<Vec<u8>>, Status> {
     let mut client = tonic::client::Grpc::new(peer);
     client.ready().await.map_err(|_| Status::unknown("the peer is not ready"))?;
     let path: PathAndQuery = path.parse().expect("a method's path is a path");

@@ -20,12 +20,12 @@ use tonic::{Request, Response, Status};
 use crate::world::World;
 
 /// The deadline of a caller who is told in time that identity is broken.
-pub const DEADLINE: Duration = Duration::from_millis(1_500);
+pub(crate) const DEADLINE: Duration = Duration::from_millis(1_500);
 const ABSENT: &str = "00000000-0000-4000-8000-000000000001";
 
 /// What identity does when it is asked for a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     Healthy,
     RefusesTheConnection,
     AcceptsAndNeverAnswers,
@@ -38,7 +38,7 @@ pub enum Mode {
 }
 
 /// Every way in which identity is broken.
-pub const BROKEN: [Mode; 7] = [
+pub(crate) const BROKEN: [Mode; 7] = [
     Mode::RefusesTheConnection,
     Mode::AcceptsAndNeverAnswers,
     Mode::AnswersAfterTheDeadline,
@@ -157,7 +157,7 @@ impl tower::Service<http::Request<Body>> for Between {
 }
 
 /// A world whose subscription-service asks a scripted identity; the script can be changed at any time.
-pub async fn world_asking(mode: Mode) -> (World, Arc<Mutex<Mode>>) {
+pub(crate) async fn world_asking(mode: Mode) -> (World, Arc<Mutex<Mode>>) {
     let mode = Arc::new(Mutex::new(mode));
     let script = Arc::clone(&mode);
     let between = move |from: Service, to: Service, real: Peer| {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use access::Service;
 use access::token::AUDIENCE;
-use access::{Call, Service};
 use api::directory::v1::directory_service_client::DirectoryServiceClient;
 use api::directory::v1::lien_service_client::LienServiceClient;
 use api::identity::v1::directory_role_service_client::DirectoryRoleServiceClient;
@@ -23,7 +23,7 @@ use api::subscription::v1::{
     Subscription,
 };
 use database::{Db, TxEngine, on};
-use kernel::{Ids, new_ids};
+use kernel::Ids;
 use runtime::keys::KeyFolder;
 use runtime::peer::Peer;
 use subscription_service::PriceList;
@@ -35,43 +35,43 @@ use test_support::ids::seeded;
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
-pub const E3: &str = "products/enterprisepack/offers/monthly";
-pub const E5: &str = "products/enterprisepremium/offers/monthly";
-pub const VISIO: &str = "products/visioclient/offers/monthly";
-pub const FREE_TRIAL: &str = "products/azure/offers/ms-azr-0044p";
-pub const PAY_AS_YOU_GO: &str = "products/azure/offers/ms-azr-0003p";
-pub const ENTERPRISE_OFFER: &str = "products/azure/offers/ms-azr-0017p";
-pub const PASSWORD: &str = "Correct-Horse-9";
+pub(crate) const E3: &str = "products/enterprisepack/offers/monthly";
+pub(crate) const E5: &str = "products/enterprisepremium/offers/monthly";
+pub(crate) const VISIO: &str = "products/visioclient/offers/monthly";
+pub(crate) const FREE_TRIAL: &str = "products/azure/offers/ms-azr-0044p";
+pub(crate) const PAY_AS_YOU_GO: &str = "products/azure/offers/ms-azr-0003p";
+pub(crate) const ENTERPRISE_OFFER: &str = "products/azure/offers/ms-azr-0017p";
+pub(crate) const PASSWORD: &str = "Correct-Horse-9";
 
 /// Somebody who has signed in.
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub name: String,
-    pub user_principal_name: String,
-    pub directory: String,
-    pub session: String,
-    pub token: String,
-    pub refresh_token: String,
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) user_principal_name: String,
+    pub(crate) directory: String,
+    pub(crate) session: String,
+    pub(crate) token: String,
+    pub(crate) refresh_token: String,
 }
 
 /// The three services and what they stand on.
-pub struct World {
-    pub clock: ManualClock,
-    pub keys: KeyFolder,
-    pub embedded: Embedded,
-    pub databases: Databases,
+pub(crate) struct World {
+    pub(crate) clock: ManualClock,
+    pub(crate) keys: KeyFolder,
+    pub(crate) embedded: Embedded,
+    pub(crate) databases: Databases,
     ids: Ids,
     _stores: [TestDatabase; 3],
     _folder: TempDir,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(&|_, _, peer| peer).await
     }
 
     /// A world where something stands between the services.
-    pub async fn with(between: BetweenPeers<'_>) -> Self {
+    pub(crate) async fn with(between: BetweenPeers<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let keys = KeyFolder::open_or_create(&folder.path().join("keys")).expect("keys can be made");
         let stores = [
@@ -94,68 +94,68 @@ impl World {
             prices: PriceList::default(),
             identity: identity_service::Settings::default(),
             subscription: subscription_service::Settings::default(),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
         };
         let embedded = Embedded::build_with(&deps, &keys, between);
         Self { clock, keys, embedded, databases, ids: seeded(2), _stores: stores, _folder: folder }
     }
 
-    pub fn directory_peer(&self) -> Peer {
+    pub(crate) fn directory_peer(&self) -> Peer {
         Peer::in_process(self.embedded.directory.clone())
     }
-    pub fn identity_peer(&self) -> Peer {
+    pub(crate) fn identity_peer(&self) -> Peer {
         Peer::in_process(self.embedded.identity.clone())
     }
-    pub fn subscription_peer(&self) -> Peer {
+    pub(crate) fn subscription_peer(&self) -> Peer {
         Peer::in_process(self.embedded.subscription.clone())
     }
-    pub fn directories(&self) -> DirectoryServiceClient<Peer> {
+    pub(crate) fn directories(&self) -> DirectoryServiceClient<Peer> {
         DirectoryServiceClient::new(self.directory_peer())
     }
-    pub fn liens(&self) -> LienServiceClient<Peer> {
+    pub(crate) fn liens(&self) -> LienServiceClient<Peer> {
         LienServiceClient::new(self.directory_peer())
     }
-    pub fn sign_ups(&self) -> SignUpServiceClient<Peer> {
+    pub(crate) fn sign_ups(&self) -> SignUpServiceClient<Peer> {
         SignUpServiceClient::new(self.identity_peer())
     }
-    pub fn users(&self) -> UserServiceClient<Peer> {
+    pub(crate) fn users(&self) -> UserServiceClient<Peer> {
         UserServiceClient::new(self.identity_peer())
     }
-    pub fn sessions(&self) -> SessionServiceClient<Peer> {
+    pub(crate) fn sessions(&self) -> SessionServiceClient<Peer> {
         SessionServiceClient::new(self.identity_peer())
     }
-    pub fn roles(&self) -> DirectoryRoleServiceClient<Peer> {
+    pub(crate) fn roles(&self) -> DirectoryRoleServiceClient<Peer> {
         DirectoryRoleServiceClient::new(self.identity_peer())
     }
-    pub fn orders(&self) -> OrderServiceClient<Peer> {
+    pub(crate) fn orders(&self) -> OrderServiceClient<Peer> {
         OrderServiceClient::new(self.subscription_peer())
     }
-    pub fn subscriptions(&self) -> SubscriptionServiceClient<Peer> {
+    pub(crate) fn subscriptions(&self) -> SubscriptionServiceClient<Peer> {
         SubscriptionServiceClient::new(self.subscription_peer())
     }
 
     /// The services' databases, with the names of their contexts.
-    pub fn stores(&self) -> [(&'static str, &Db); 3] {
+    pub(crate) fn stores(&self) -> [(&'static str, &Db); 3] {
         let Databases { directory, identity, subscription } = &self.databases;
         [("directory", directory), ("identity", identity), ("subscription", subscription)]
     }
 
-    pub fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> String {
         self.ids.random().to_string()
     }
 
-    pub fn operator_token(&self) -> String {
+    pub(crate) fn operator_token(&self) -> String {
         self.keys
             .operator()
             .operator_token(AUDIENCE, self.ids.random(), self.clock.now(), Duration::from_mins(10))
             .expect("the operator key signs")
     }
 
-    pub fn service_token(&self, from: Service, to: Service) -> String {
+    pub(crate) fn service_token(&self, from: Service, to: Service) -> String {
         self.keys.service(from).service_token(from, to, self.clock.now()).expect("a service key signs")
     }
 
-    pub fn sign_up_request(&self, label: &str) -> SignUpRequest {
+    pub(crate) fn sign_up_request(&self, label: &str) -> SignUpRequest {
         SignUpRequest {
             organization_display_name: format!("The {label} company"),
             domain_label: label.to_owned(),
@@ -171,12 +171,12 @@ impl World {
     }
 
     /// A new directory with Ada, its Global Administrator, signed in.
-    pub async fn sign_up(&self, label: &str) -> Person {
+    pub(crate) async fn sign_up(&self, label: &str) -> Person {
         self.signed_up(self.sign_up_request(label).into_request()).await
     }
 
     /// A new directory under an Enterprise Agreement.
-    pub async fn sign_up_enterprise(&self, label: &str) -> Person {
+    pub(crate) async fn sign_up_enterprise(&self, label: &str) -> Person {
         let mut message = self.sign_up_request(label);
         message.set_agreement_type(identity::AgreementType::Enterprise);
         self.signed_up(with_token(message, &self.operator_token())).await
@@ -188,7 +188,7 @@ impl World {
     }
 
     /// A new member without any role, signed in.
-    pub async fn add(&self, admin: &Person, local: &str) -> Person {
+    pub(crate) async fn add(&self, admin: &Person, local: &str) -> Person {
         let domain = admin.user_principal_name.split('@').nth(1).expect("a name has a domain");
         let message = CreateUserRequest {
             parent: admin.directory.clone(),
@@ -209,7 +209,7 @@ impl World {
         self.sign_in(&reply.user.expect("a user is answered").user_principal_name).await
     }
 
-    pub async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignInResponse, Status> {
+    pub(crate) async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignInResponse, Status> {
         let message = SignInRequest {
             user_principal_name: name.to_owned(),
             password: password.to_owned(),
@@ -218,7 +218,7 @@ impl World {
         self.sessions().sign_in(message).await.map(tonic::Response::into_inner)
     }
 
-    pub async fn sign_in(&self, name: &str) -> Person {
+    pub(crate) async fn sign_in(&self, name: &str) -> Person {
         let reply = self.try_sign_in(name, PASSWORD).await.expect("the password is right");
         let user = reply.user.expect("a user is answered");
         Person {
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// Gives a directory role; gives the assignment's name.
-    pub async fn give(&self, admin: &Person, to: &Person, role: &str) -> String {
+    pub(crate) async fn give(&self, admin: &Person, to: &Person, role: &str) -> String {
         let message = CreateRoleAssignmentRequest {
             parent: admin.directory.clone(),
             role_assignment: Some(DirectoryRoleAssignment {
@@ -248,7 +248,7 @@ impl World {
         reply.into_inner().role_assignment.expect("an assignment is answered").name
     }
 
-    pub async fn take(&self, admin: &Person, assignment: &str) -> Result<(), Status> {
+    pub(crate) async fn take(&self, admin: &Person, assignment: &str) -> Result<(), Status> {
         let message = identity::DeleteRoleAssignmentRequest {
             name: assignment.to_owned(),
             request_id: self.request_id(),
@@ -258,7 +258,7 @@ impl World {
     }
 
     /// The name of the assignment by which a person holds a role.
-    pub async fn assignment_of(&self, admin: &Person, holder: &Person, role: &str) -> String {
+    pub(crate) async fn assignment_of(&self, admin: &Person, holder: &Person, role: &str) -> String {
         let message = identity::ListRoleAssignmentsRequest {
             parent: admin.directory.clone(),
             filter: format!("principal = \"{}\" AND role = \"directoryRoles/{role}\"", holder.name),
@@ -269,7 +269,7 @@ impl World {
         reply.into_inner().role_assignments.pop().expect("the person holds the role").name
     }
 
-    pub fn trial_request(&self, directory: &str, offer: &str) -> AttachOffice365SubscriptionRequest {
+    pub(crate) fn trial_request(&self, directory: &str, offer: &str) -> AttachOffice365SubscriptionRequest {
         AttachOffice365SubscriptionRequest {
             parent: directory.to_owned(),
             offer: offer.to_owned(),
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    pub async fn attach(
+    pub(crate) async fn attach(
         &self,
         person: &Person,
         message: AttachOffice365SubscriptionRequest,
@@ -290,12 +290,12 @@ impl World {
     }
 
     /// Attaches a trial in the person's own directory.
-    pub async fn attach_trial(&self, person: &Person, offer: &str) -> Result<Subscription, Status> {
+    pub(crate) async fn attach_trial(&self, person: &Person, offer: &str) -> Result<Subscription, Status> {
         let reply = self.attach(person, self.trial_request(&person.directory, offer)).await?;
         Ok(reply.subscription.expect("a subscription is answered"))
     }
 
-    pub fn azure_request(&self, offer: &str) -> SignUpAzureSubscriptionRequest {
+    pub(crate) fn azure_request(&self, offer: &str) -> SignUpAzureSubscriptionRequest {
         SignUpAzureSubscriptionRequest {
             offer: offer.to_owned(),
             display_name: "Azure".to_owned(),
@@ -305,11 +305,11 @@ impl World {
         }
     }
 
-    pub async fn azure(&self, person: &Person, offer: &str) -> Result<Subscription, Status> {
+    pub(crate) async fn azure(&self, person: &Person, offer: &str) -> Result<Subscription, Status> {
         self.azure_with(person, self.azure_request(offer)).await
     }
 
-    pub async fn azure_with(
+    pub(crate) async fn azure_with(
         &self,
         person: &Person,
         message: SignUpAzureSubscriptionRequest,
@@ -319,7 +319,7 @@ impl World {
     }
 
     /// Rows of every table of every database.
-    pub async fn row_counts(&self) -> BTreeMap<String, i64> {
+    pub(crate) async fn row_counts(&self) -> BTreeMap<String, i64> {
         let mut counts = BTreeMap::new();
         for (context, db) in self.stores() {
             for table in tables(db).await {
@@ -332,20 +332,20 @@ impl World {
 
 impl Person {
     /// A request with this person's token.
-    pub fn says<M>(&self, message: M) -> Request<M> {
+    pub(crate) fn says<M>(&self, message: M) -> Request<M> {
         with_token(message, &self.token)
     }
 }
 
 /// Makes a plain request, so that it can be told apart from one with a token.
-pub trait IntoRequest: Sized {
+pub(crate) trait IntoRequest: Sized {
     fn into_request(self) -> Request<Self> {
         Request::new(self)
     }
 }
 impl IntoRequest for SignUpRequest {}
 
-pub fn with_token<M>(message: M, token: &str) -> Request<M> {
+pub(crate) fn with_token<M>(message: M, token: &str) -> Request<M> {
     let mut request = Request::new(message);
     let value = format!("Bearer {token}").parse().expect("a token is ASCII");
     request.metadata_mut().insert("authorization", value);
@@ -353,18 +353,18 @@ pub fn with_token<M>(message: M, token: &str) -> Request<M> {
 }
 
 /// `CODE/REASON` of a refusal.
-pub fn reason(status: &Status) -> String {
+pub(crate) fn reason(status: &Status) -> String {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     format!("{:?}/{reason}", status.code())
 }
 
 /// One entry of a refusal's metadata.
-pub fn metadata(status: &Status, key: &str) -> Option<String> {
+pub(crate) fn metadata(status: &Status, key: &str) -> Option<String> {
     status.get_details_error_info()?.metadata.remove(key)
 }
 
 /// Runs as many futures as given at the same time, on several threads, and gives their results in order.
-pub async fn together<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+pub(crate) async fn together<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     futures: impl IntoIterator<Item = F>,
 ) -> Vec<T> {
     let mut set = tokio::task::JoinSet::new();
@@ -377,7 +377,7 @@ pub async fn together<T: Send + 'static, F: Future<Output = T> + Send + 'static>
 }
 
 /// The tables of a database, in order.
-pub async fn tables(db: &Db) -> Vec<String> {
+pub(crate) async fn tables(db: &Db) -> Vec<String> {
     let mut tx = db.read().await.expect("a test database reads");
     let select = match &tx.engine {
         TxEngine::Sqlite(_) => {
@@ -394,23 +394,4 @@ async fn count(db: &Db, table: &str) -> i64 {
     let mut tx = db.read().await.expect("a test database reads");
     let select = sqlx::AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}"));
     on!(&mut tx, |c| sqlx::query_scalar(select).fetch_one(c).await).expect("rows can be counted")
-}
-
-/// One number from a database.
-pub async fn number(db: &Db, select: &'static str) -> i64 {
-    let mut tx = db.read().await.expect("a test database reads");
-    on!(&mut tx, |c| sqlx::query_scalar(select).fetch_one(c).await).expect("the statement is good")
-}
-
-/// A call of a test, for store functions that want one.
-pub fn call_of_a_test() -> Call {
-    Call {
-        caller: None,
-        method: "/test",
-        request_id: None,
-        fingerprint: [0; 32],
-        now: test_support::clock::START,
-        trace_id: None,
-        new_id: new_ids::derive(&["test"]),
-    }
 }

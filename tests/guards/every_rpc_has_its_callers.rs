@@ -183,6 +183,7 @@ fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn identity_message(method: &str, on: &Stage) -> Vec<u8> {
     let parent = on.ada.directory.clone();
     let user = on.ada.name.clone();

@@ -25,7 +25,7 @@ async fn a_member_without_any_role_signs_up_for_azure_in_the_same_directory() {
     assert_eq!(read.subscription.unwrap(), azure);
     let mine = ListSubscriptionsRequest { filter: "owner = users/me".to_owned(), ..Default::default() };
     let mine = world.subscriptions().list_subscriptions(cy.says(mine)).await.unwrap().into_inner();
-    assert_eq!(mine.subscriptions, [azure.clone()]);
+    assert_eq!(mine.subscriptions, std::slice::from_ref(&azure));
     let all = ListSubscriptionsRequest { parent: ada.directory.clone(), ..Default::default() };
     let all = world.subscriptions().list_subscriptions(ada.says(all)).await.unwrap().into_inner();
     let names: Vec<_> = all.subscriptions.iter().map(|subscription| subscription.name.as_str()).collect();

@@ -70,7 +70,7 @@ async fn counting_first_and_deleting_then_leaves_none() {
 
 async fn count(db: &Db) -> i64 {
     let select = "SELECT CAST(COUNT(*) AS BIGINT) FROM role_assignments WHERE role = 'global-administrator'";
-    crate::world::number(db, select).await
+    test_support::database::number(db, select).await
 }
 
 async fn delete(db: &Db, assignment: &str) {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use test_support::database::number;
+
 use crate::races::{RACERS, check_then_insert};
-use crate::world::{E3, FREE_TRIAL, World, number, reason, together};
+use crate::world::{E3, FREE_TRIAL, World, reason, together};
 
 const SUBSCRIPTIONS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM subscriptions";
 const ORDERS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM orders";

@@ -10,12 +10,12 @@ use tokio::sync::Barrier;
 use crate::world::together;
 
 /// How many race.
-pub const RACERS: usize = 64;
+pub(crate) const RACERS: usize = 64;
 
 /// The naive way: look whether the thing is there, and if not, put it there.
 ///
 /// Gives how many did; with a guard it would be one.
-pub async fn check_then_insert(db: &Db, table: &'static str) -> i64 {
+pub(crate) async fn check_then_insert(db: &Db, table: &'static str) -> i64 {
     let create = sqlx::AssertSqlSafe(format!("CREATE TABLE {table} (thing TEXT NOT NULL)"));
     let mut tx = db.write().await.unwrap();
     on!(&mut tx, |c| sqlx::query(create).execute(c).await.map(|_| ())).unwrap();

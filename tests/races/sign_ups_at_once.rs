@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use test_support::database::number;
+
 use crate::races::{RACERS, check_then_insert};
-use crate::world::{World, number, reason, together};
+use crate::world::{World, reason, together};
 
 const DIRECTORIES: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM directories WHERE state = 'ACTIVE'";
 const USERS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM users";

@@ -38,12 +38,10 @@ permissions! {
     CreateUsers = "microsoft.directory/users/create",
     /// Revoking other people's sessions (U-28).
     RevokeSessions = "microsoft.directory/users/invalidateAllRefreshTokens",
-    /// Reading who holds which directory role.
+    /// Reading who holds which directory role, and asking whether somebody does (K4).
     ReadRoleAssignments = "microsoft.directory/roleAssignments/standard/read",
     /// Giving and taking directory roles.
     WriteRoleAssignments = "microsoft.directory/roleAssignments/allProperties/update",
-    /// Asking which roles others hold (K4): whoever reads role assignments may, and peers.
-    CheckRoles = "microsoft.directory/roleAssignments/standard/read",
     /// Signing up an organisation under an Enterprise Agreement (K18); operators only.
     SignUpEnterprise = "tenure.identity/directories/signUpEnterprise",
     /// Reading a user's memberships; peers only.

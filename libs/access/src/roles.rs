@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::permission::{
-    self, AttachOffice365, BeActive, CheckRoles, ListDirectories, Permission as _, ProvisionDirectory,
-    ReadDirectory, ReadLiens, ReadMemberships, ReadOrders, ReadSubscriptions, ReadUsers, ResolveDomain,
+    self, AttachOffice365, BeActive, ListDirectories, Permission as _, ProvisionDirectory, ReadDirectory,
+    ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments, ReadSubscriptions, ReadUsers, ResolveDomain,
     SignUpAzure, SignUpAzureAlways, SignUpEnterprise, WriteLiens, WriteRoleAssignments,
 };
 
@@ -53,7 +53,7 @@ const OURS: &[(&str, &[&str])] = &[
     (
         OPERATOR,
         &[
-            CheckRoles::NAME,
+            ReadRoleAssignments::NAME,
             ListDirectories::NAME,
             ReadDirectory::NAME,
             ReadLiens::NAME,
@@ -67,7 +67,7 @@ const OURS: &[(&str, &[&str])] = &[
     (
         SERVICE,
         &[
-            CheckRoles::NAME,
+            ReadRoleAssignments::NAME,
             ListDirectories::NAME,
             ProvisionDirectory::NAME,
             ReadDirectory::NAME,

@@ -108,36 +108,6 @@ pub async fn released(db: &Db, directory: DirectoryId, reason: &str, lien: LienI
     tx.commit_bookkeeping().await
 }
 
-/// Holds taken before `before`, oldest first, for the sweep that releases those without cause.
-pub async fn older_than(
-    db: &Db,
-    reason: &str,
-    before: Timestamp,
-    most: i64,
-) -> Result<Vec<(DirectoryId, Hold)>, StoreError> {
-    #[derive(sqlx::FromRow)]
-    struct Old {
-        directory: uuid::Uuid,
-        state: String,
-        lien: uuid::Uuid,
-    }
-    let select = "SELECT directory, state, lien FROM holds WHERE reason = $1 AND hold_time < $2
-        ORDER BY hold_time, directory LIMIT $3";
-    let mut tx = db.read().await?;
-    let rows: Vec<Old> = on!(&mut tx, |c| sqlx::query_as(select)
-        .bind(reason)
-        .bind(before.micros())
-        .bind(most)
-        .fetch_all(c)
-        .await)?;
-    rows.into_iter()
-        .map(|row| {
-            let directory = DirectoryId::from_uuid(row.directory);
-            Ok((directory, Row { state: row.state, lien: row.lien }.hold()?))
-        })
-        .collect()
-}
-
 impl Row {
     fn hold(&self) -> Result<Hold, StoreError> {
         let lien = LienId::from_uuid(self.lien);

@@ -11,12 +11,33 @@ use serde::de::DeserializeOwned;
 use crate::connect::Db;
 use crate::error::StoreError;
 use crate::on;
+use crate::retry::{Failure, start_over};
 use crate::tx::Tx;
 
 /// How long a record is kept.
 pub const RECORD_LIFETIME: Duration = Duration::from_hours(24);
 
 type Row = (Vec<u8>, String);
+
+/// Runs a writing use case once for all calls with its request id: the recorded answer first, then `start`, which
+/// judges, asks peers and runs the local transaction, again where what it relied on did not last.
+///
+/// A refusal is told only after another look at the records: a twin may have committed since the first, and what it
+/// did may be just what this call is refused for (P-9).
+pub async fn once<T, E, F>(db: &Db, call: &Call, start: impl Fn() -> F) -> Result<T, E>
+where
+    T: DeserializeOwned,
+    E: Failure + From<StoreError>,
+    F: Future<Output = Result<T, E>>,
+{
+    if let Some(answer) = replay(db, call).await? {
+        return Ok(answer);
+    }
+    match start_over(start).await {
+        Ok(answer) => Ok(answer),
+        Err(refused) => replay(db, call).await?.ok_or(refused),
+    }
+}
 
 /// The recorded answer to this call, read before the caller is judged; `None` when there is none.
 pub async fn replay<T: DeserializeOwned>(db: &Db, call: &Call) -> Result<Option<T>, StoreError> {

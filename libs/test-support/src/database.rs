@@ -5,7 +5,8 @@
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use database::{Db, Migrations, Settings};
+use database::{Db, Migrations, Settings, on};
+use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -67,6 +68,18 @@ pub async fn fresh(context: &str, migrations: &Migrations) -> TestDatabase {
             TestDatabase { db, settings, _folder: None, postgres: Some(name) }
         }
     }
+}
+
+/// A fresh database with the foundation alone, for tests of what stands on no context.
+pub async fn foundation() -> TestDatabase {
+    let nothing = Migrations { sqlite: Migrator::DEFAULT, postgres: Migrator::DEFAULT };
+    fresh("foundation", &nothing).await
+}
+
+/// One number from a database.
+pub async fn number(db: &Db, select: &'static str) -> i64 {
+    let mut tx = db.read().await.expect("a test database reads");
+    on!(&mut tx, |c| sqlx::query_scalar(select).fetch_one(c).await).expect("the statement is good")
 }
 
 /// The address of a database on the tests' server.

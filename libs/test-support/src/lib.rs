@@ -4,5 +4,4 @@
 
 pub mod clock;
 pub mod database;
-pub mod fake_peers;
 pub mod ids;

@@ -49,7 +49,7 @@ fn fail(error: &dyn Error) -> ExitCode {
     let mut text = format!("tenure: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        text = format!("{text}: {error}");
         cause = error.source();
     }
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -95,7 +95,7 @@ pub struct Options {
     /// Longest time that a call may take, whatever the client's deadline.
     #[arg(long, env = "TENURE_REQUEST_TIMEOUT", default_value = "30s", global = true)]
     request_timeout: String,
-    /// OTLP endpoint (gRPC) for traces and metrics, such as http://127.0.0.1:4317; nothing is exported without one.
+    /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; nothing is exported without one.
     #[arg(long, env = "TENURE_OTLP_ENDPOINT", global = true)]
     otlp_endpoint: Option<String>,
     /// Share of calls that are traced when the caller does not say, from 0 to 1.
@@ -182,8 +182,7 @@ fn identity_settings(
     listen: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> identity_service::Settings {
-    let mut settings = identity_service::Settings::default();
-    settings.sign_up = match options.sign_up.as_deref() {
+    let sign_up = match options.sign_up.as_deref() {
         // K18: open by default on loopback only.
         None if listen.is_some_and(|listen| listen.ip().is_loopback()) => SignUpPolicy::Open,
         None | Some("operator") => SignUpPolicy::Operator,
@@ -193,7 +192,9 @@ fn identity_settings(
             SignUpPolicy::Operator
         }
     };
-    settings.trusted_proxies = networks(&options.trusted_proxies, problems);
+    let trusted_proxies = networks(&options.trusted_proxies, problems);
+    let mut settings =
+        identity_service::Settings { sign_up, trusted_proxies, ..identity_service::Settings::default() };
     let mut per_hour = |flag: &str, text: &str, into: &mut u32| match text.parse() {
         Ok(0) | Err(_) => problems.add(flag, "must be a whole number from 1 to 4294967295"),
         Ok(number) => *into = number,

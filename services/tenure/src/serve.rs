@@ -85,7 +85,7 @@ impl Running {
         Ok(Self { address, keys, folder, databases, health, shutdown, tasks })
     }
 
-    /// Serves until a signal, then stops in order: NOT_SERVING, drain, hard stop; databases closed last.
+    /// Serves until a signal, then stops in order: `NOT_SERVING`, drain, hard stop; databases closed last.
     pub async fn until_stopped(self) -> ExitCode {
         let health = self.health;
         let stopped =

@@ -10,7 +10,9 @@ use kernel::{Refusal, Timestamp, reason};
 use test_support::clock::{ManualClock, START};
 use tokio::task::JoinSet;
 
-use crate::{call, number, permit, store};
+use test_support::database::number;
+
+use crate::{call, permit, store};
 
 const POSITIONED: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM change_log WHERE position IS NOT NULL";
 const HIGHEST: &str = "SELECT COALESCE(MAX(position), 0) FROM change_log";

@@ -1,7 +1,5 @@
 //! K11: who relies on a hold needs it HELD; the releaser and the user of a hold cannot both win.
 
-use std::time::Duration;
-
 use database::hold::{self, Hold};
 use database::{Db, StoreError};
 use kernel::{LienId, new_ids};
@@ -54,13 +52,4 @@ async fn the_higher_revision_wins_and_releasing_is_not_taken_back() {
     tx.commit_bookkeeping().await.unwrap();
     hold::held(db, directory(), REASON, lien(3), 3, START).await.unwrap();
     assert_eq!(hold::find(db, directory(), REASON).await.unwrap(), Hold::Releasing(lien(2)));
-}
-
-#[tokio::test]
-async fn the_sweep_sees_old_holds_only() {
-    let store = store().await;
-    hold::held(&store.db, directory(), REASON, lien(1), 1, START).await.unwrap();
-    let old = async |after| hold::older_than(&store.db, REASON, START.plus(after), 10).await.unwrap();
-    assert!(old(Duration::ZERO).await.is_empty());
-    assert_eq!(old(Duration::from_secs(1)).await, [(directory(), Hold::Held(lien(1)))]);
 }

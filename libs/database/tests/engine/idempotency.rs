@@ -9,7 +9,9 @@ use database::{Db, StoreError, idempotency, on, retry};
 use test_support::clock::ManualClock;
 use tokio::task::JoinSet;
 
-use crate::{call, number, permit, store};
+use test_support::database::number;
+
+use crate::{call, permit, store};
 
 /// What a use case does: claim, act, record, commit.
 async fn act(db: &Db, call: &Call, effects: &AtomicUsize) -> Result<String, StoreError> {

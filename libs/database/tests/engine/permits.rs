@@ -8,7 +8,9 @@ use database::{StoreError, on};
 use kernel::Refusal;
 use test_support::clock::{ManualClock, START};
 
-use crate::{ada, directory, number, store};
+use test_support::database::number;
+
+use crate::{ada, directory, store};
 
 /// Allows everything, as of the start.
 struct Lenient;
@@ -31,9 +33,10 @@ async fn a_stale_permit_commits_nothing() {
         on!(&mut tx, |c| sqlx::query(insert).bind(format!("{advance:?}")).execute(c).await.map(|_| ()))
             .unwrap();
         let outcome = tx.commit(&permit, &clock.clock()).await;
-        match committed {
-            true => outcome.unwrap(),
-            false => assert!(matches!(outcome, Err(StoreError::PermitStale)), "{outcome:?}"),
+        if committed {
+            outcome.unwrap();
+        } else {
+            assert!(matches!(outcome, Err(StoreError::PermitStale)), "{outcome:?}");
         }
     }
     assert_eq!(number(&store.db, "SELECT CAST(COUNT(*) AS BIGINT) FROM things").await, 1);

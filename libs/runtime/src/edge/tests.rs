@@ -2,9 +2,8 @@
 
 use access::SignedIn;
 use api::directory::v1::ResolveDomainRequest;
-use database::{DatabaseUrl, Migrations, Settings};
 use kernel::reason;
-use sqlx::migrate::Migrator;
+use test_support::database::{TestDatabase, foundation, number};
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -17,18 +16,16 @@ const REQUEST_ID: &str = "9d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6";
 struct Fixture {
     edge: Edge,
     db: Db,
-    _folder: tempfile::TempDir,
+    _store: TestDatabase,
 }
 
 async fn fixture() -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("edge.db").display()).parse().unwrap();
-    let none = Migrations { sqlite: Migrator::DEFAULT, postgres: Migrator::DEFAULT };
-    let db = Db::open(&Settings::at(url), &none).await.unwrap();
+    let store = foundation().await;
+    let db = store.db.clone();
     let key = PrivateKey::generate().unwrap();
     let clock = Clock::new(|| Timestamp::from_seconds(1_700_000_000));
     let edge = Edge::new(Service::Directory, clock, ids(), &key, db.clone());
-    Fixture { edge, db, _folder: folder }
+    Fixture { edge, db, _store: store }
 }
 
 fn caller() -> Caller {
@@ -43,9 +40,7 @@ fn request(authentication: Authentication, domain: &str) -> Request<ResolveDomai
 }
 
 async fn recorded(db: &Db) -> i64 {
-    let mut tx = db.read().await.unwrap();
-    let count = "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM refusals";
-    database::on!(&mut tx, |c| sqlx::query_scalar(count).fetch_one(c).await).unwrap()
+    number(db, "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM refusals").await
 }
 
 #[tokio::test]
@@ -93,7 +88,7 @@ async fn a_retry_is_the_same_call_and_another_message_is_not() {
 
 #[tokio::test]
 async fn refusals_of_principals_are_recorded_and_others_are_not() {
-    let Fixture { edge, db, _folder } = fixture().await;
+    let Fixture { edge, db, _store } = fixture().await;
     let call = edge.call(&request(Authentication::Known(caller()), ""), RESOLVE, "").unwrap();
     let denied = || Refusal::permission_denied("tenure.directory/domains/resolve", "directories/1");
     for _ in 0..2 {
@@ -117,7 +112,7 @@ async fn refusals_of_principals_are_recorded_and_others_are_not() {
 
 #[tokio::test]
 async fn a_refusal_is_answered_even_if_it_cannot_be_recorded() {
-    let Fixture { edge, db, _folder } = fixture().await;
+    let Fixture { edge, db, _store } = fixture().await;
     let call = edge.call(&request(Authentication::Known(caller()), ""), RESOLVE, "").unwrap();
     db.close().await;
     let denied = Refusal::permission_denied("tenure.directory/domains/resolve", "directories/1");

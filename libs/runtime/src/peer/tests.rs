@@ -199,3 +199,39 @@ async fn broken_details_of_a_peer_are_no_defect_of_ours() {
     let error = ask(&peer).await.unwrap_err();
     assert_eq!((error.code, error.reason), (Code::Internal, None));
 }
+
+/// A body of which nothing comes.
+struct Stalled;
+
+impl http_body::Body for Stalled {
+    type Data = tonic::codegen::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_a_peer_ends_whatever_the_peer_does() {
+    let keys = Keys::new();
+    let (silent, slot_of_silent) = Peer::later();
+    slot_of_silent.connect(tower::service_fn(|_| std::future::pending()));
+    let (stalled, slot_of_stalled) = Peer::later();
+    slot_of_stalled.connect(tower::service_fn(|_| async {
+        let response = Response::builder().header("content-type", "application/grpc");
+        Ok(response.body(Body::new(Stalled)).unwrap())
+    }));
+    for peer in [silent, stalled] {
+        let limits = Limits { longest_call: Duration::from_millis(150), ..Limits::default() };
+        let asking = Scripted::new(move |_| {
+            let peer = peer.clone();
+            async move { Ok(format!("{:?}", ask(&peer).await.unwrap_err().code)) }
+        });
+        let server = Running::start(vec![directory(asking, &keys, &limits)], limits).await;
+        assert_eq!(server.resolve(request(&keys, "")).await.unwrap().into_inner().directory, "Unavailable");
+    }
+}

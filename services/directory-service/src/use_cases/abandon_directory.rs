@@ -14,11 +14,11 @@ use crate::store;
 impl UseCases {
     /// `AbandonDirectory`.
     pub(crate) async fn abandon_directory(&self, call: &Call, id: DirectoryId) -> Result<Directory, Refused> {
-        if let Some(answer) = idempotency::replay(&self.db, call).await? {
-            return Ok(answer);
-        }
-        let permit = require_provider(call, id)?;
-        retry(call, || self.abandon_directory_once(call, &permit)).await
+        idempotency::once(&self.db, call, || async {
+            let permit = require_provider(call, id)?;
+            retry(call, || self.abandon_directory_once(call, &permit)).await
+        })
+        .await
     }
 
     async fn abandon_directory_once(

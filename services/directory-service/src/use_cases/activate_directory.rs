@@ -18,11 +18,11 @@ impl UseCases {
         call: &Call,
         id: DirectoryId,
     ) -> Result<Directory, Refused> {
-        if let Some(answer) = idempotency::replay(&self.db, call).await? {
-            return Ok(answer);
-        }
-        let permit = require_provider(call, id)?;
-        retry(call, || self.activate_directory_once(call, &permit)).await
+        idempotency::once(&self.db, call, || async {
+            let permit = require_provider(call, id)?;
+            retry(call, || self.activate_directory_once(call, &permit)).await
+        })
+        .await
     }
 
     async fn activate_directory_once(

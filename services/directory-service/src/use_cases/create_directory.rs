@@ -18,11 +18,11 @@ impl UseCases {
         call: &Call,
         command: &NewDirectory,
     ) -> Result<Directory, Refused> {
-        if let Some(answer) = idempotency::replay(&self.db, call).await? {
-            return Ok(answer);
-        }
-        let permit = require_provider(call, DirectoryId::from_uuid(call.new_id))?;
-        retry(call, || self.create_directory_once(call, command, &permit)).await
+        idempotency::once(&self.db, call, || async {
+            let permit = require_provider(call, DirectoryId::from_uuid(call.new_id))?;
+            retry(call, || self.create_directory_once(call, command, &permit)).await
+        })
+        .await
     }
 
     async fn create_directory_once(

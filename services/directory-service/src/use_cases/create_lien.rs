@@ -24,12 +24,12 @@ pub(crate) struct CreateLien {
 impl UseCases {
     /// `CreateLien`.
     pub(crate) async fn create_lien(&self, call: &Call, command: &CreateLien) -> Result<Lien, Refused> {
-        if let Some(answer) = idempotency::replay(&self.db, call).await? {
-            return Ok(answer);
-        }
-        let permit = require_provider(call, command.directory)?;
-        let actor = actor_of(call, &permit);
-        retry(call, || self.create_lien_once(call, &command.claim, &permit, actor)).await
+        idempotency::once(&self.db, call, || async {
+            let permit = require_provider(call, command.directory)?;
+            let actor = actor_of(call, &permit);
+            retry(call, || self.create_lien_once(call, &command.claim, &permit, actor)).await
+        })
+        .await
     }
 
     async fn create_lien_once(

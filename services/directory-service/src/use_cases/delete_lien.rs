@@ -25,12 +25,12 @@ pub(crate) struct DeleteLien {
 impl UseCases {
     /// `DeleteLien`.
     pub(crate) async fn delete_lien(&self, call: &Call, command: DeleteLien) -> Result<(), Refused> {
-        if let Some(()) = idempotency::replay(&self.db, call).await? {
-            return Ok(());
-        }
-        let permit = require_provider(call, command.directory)?;
-        let actor = actor_of(call, &permit);
-        retry(call, || self.delete_lien_once(call, command, &permit, actor)).await
+        idempotency::once(&self.db, call, || async {
+            let permit = require_provider(call, command.directory)?;
+            let actor = actor_of(call, &permit);
+            retry(call, || self.delete_lien_once(call, command, &permit, actor)).await
+        })
+        .await
     }
 
     async fn delete_lien_once(

@@ -36,8 +36,6 @@ pub(crate) enum NotMade {
     DomainTaken { domain: String },
     /// The directory context does not take what it was given; the text is for a person.
     Invalid(String),
-    /// There are too many.
-    Quota,
     /// There is no answer, or none that fits.
     Unavailable,
 }
@@ -131,9 +129,6 @@ fn not_made(status: Status) -> NotMade {
     let mut error = PeerError::of(status);
     if error.is(ErrorReason::InitialDomainTaken.reason()) {
         return NotMade::DomainTaken { domain: error.metadata.remove("domain").unwrap_or_default() };
-    }
-    if error.is(ErrorReason::DirectoryQuota.reason()) {
-        return NotMade::Quota;
     }
     if code == Code::InvalidArgument { NotMade::Invalid(text) } else { NotMade::Unavailable }
 }

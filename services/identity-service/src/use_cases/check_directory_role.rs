@@ -1,6 +1,6 @@
 //! `CheckDirectoryRole`: may this principal, now (K3)? Called by peers, so it asks none (K1).
 
-use access::permission::CheckRoles;
+use access::permission::ReadRoleAssignments;
 use access::{Caller, Consistency, Judge as _, Judgement, Question, require, require_active};
 use kernel::{Refusal, Violations};
 
@@ -27,8 +27,14 @@ impl UseCases {
             }
             // K4: whoever reads a directory's role assignments may ask about its principals.
             Caller::Principal(_) | Caller::Operator(_) => {
-                require::<CheckRoles>(&self.judge, caller, question.directory, Consistency::Fresh, now)
-                    .await?;
+                require::<ReadRoleAssignments>(
+                    &self.judge,
+                    caller,
+                    question.directory,
+                    Consistency::Fresh,
+                    now,
+                )
+                .await?;
             }
         }
         self.judge.judge(question).await

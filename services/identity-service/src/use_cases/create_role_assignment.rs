@@ -3,7 +3,7 @@
 use access::permission::WriteRoleAssignments;
 use access::{Call, Caller, Consistency, Permit, require, roles};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, idempotency, retry, start_over};
+use database::{change_log, idempotency, retry};
 use kernel::{DirectoryId, Principal, RoleAssignmentId, Timestamp, Violations};
 
 use super::UseCases;
@@ -32,15 +32,12 @@ impl UseCases {
         caller: &Caller,
         command: &CreateRoleAssignment,
     ) -> Result<RoleAssignment, Refused> {
-        if let Some(recorded) = idempotency::replay(&self.db, call).await? {
-            return Ok(recorded);
-        }
         if command.expire_time.is_some_and(|end| end <= call.now) {
             let mut violations = Violations::new();
             violations.add("role_assignment.expire_time", "must be in the future");
             violations.finish()?;
         }
-        start_over(|| async {
+        idempotency::once(&self.db, call, || async {
             let permit = require::<WriteRoleAssignments>(
                 &self.judge,
                 caller,

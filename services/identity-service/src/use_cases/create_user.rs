@@ -3,7 +3,7 @@
 use access::permission::CreateUsers;
 use access::{Call, Caller, Consistency, Permit, require};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, idempotency, retry, start_over};
+use database::{change_log, idempotency, retry};
 use kernel::{DirectoryId, UserId};
 
 use super::UseCases;
@@ -32,11 +32,6 @@ impl UseCases {
         caller: &Caller,
         command: &CreateUser,
     ) -> Result<User, Refused> {
-        if !command.validate_only
-            && let Some(recorded) = idempotency::replay(&self.db, call).await?
-        {
-            return Ok(recorded);
-        }
         let judge = || {
             require::<CreateUsers>(
                 &self.judge,
@@ -46,17 +41,19 @@ impl UseCases {
                 self.clock.now(),
             )
         };
-        judge().await?;
-        self.check_domain(command).await?;
         if command.validate_only {
+            judge().await?;
+            self.check_domain(command).await?;
             return self.validate_user(call, command).await;
         }
-        let hash = match &command.password {
-            Some(first) => Some(self.hasher.hash(self.hasher.place()?, first.password.clone()).await?),
-            None => None,
-        };
-        // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).
-        start_over(|| async {
+        idempotency::once(&self.db, call, || async {
+            judge().await?;
+            self.check_domain(command).await?;
+            let hash = match &command.password {
+                Some(first) => Some(self.hasher.hash(self.hasher.place()?, first.password.clone()).await?),
+                None => None,
+            };
+            // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).
             let permit = judge().await?;
             retry(call, || self.create_user_once(call, &permit, command, hash.as_deref())).await
         })

@@ -3,7 +3,7 @@
 use access::permission::WriteRoleAssignments;
 use access::{Call, Caller, Consistency, Permit, require};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, idempotency, retry, start_over};
+use database::{change_log, idempotency, retry};
 use kernel::{DirectoryId, Etag, RoleAssignmentId};
 
 use super::UseCases;
@@ -28,10 +28,7 @@ impl UseCases {
         caller: &Caller,
         command: &DeleteRoleAssignment,
     ) -> Result<(), Refused> {
-        if let Some(recorded) = idempotency::replay(&self.db, call).await? {
-            return Ok(recorded);
-        }
-        start_over(|| async {
+        idempotency::once(&self.db, call, || async {
             let permit = require::<WriteRoleAssignments>(
                 &self.judge,
                 caller,

@@ -256,7 +256,6 @@ impl UseCases {
         let refused: Refused = match not_made {
             NotMade::Unavailable => return Ok(Refused::PeerUnavailable(access::Service::Directory)),
             NotMade::DomainTaken { domain } => Refused::InitialDomainTaken { domain },
-            NotMade::Quota => Refused::RateLimited { wait: LEAST_WAIT },
             NotMade::Invalid(text) => field("domain_label", text).into(),
         };
         let mut tx = self.db.write().await?;
@@ -285,7 +284,7 @@ impl UseCases {
                 Err(NotMade::Unavailable) => {
                     return Err(Refused::PeerUnavailable(access::Service::Directory));
                 }
-                Err(NotMade::DomainTaken { .. } | NotMade::Invalid(_) | NotMade::Quota) => None,
+                Err(NotMade::DomainTaken { .. } | NotMade::Invalid(_)) => None,
             },
         };
         if let Some(directory) = directory {

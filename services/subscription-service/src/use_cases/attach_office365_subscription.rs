@@ -42,12 +42,10 @@ impl UseCases {
         call: &Call,
         order: &AttachOffice365,
     ) -> Result<Placed, Refused> {
-        if !order.validate_only
-            && let Some(answer) = idempotency::replay(&self.db, call).await?
-        {
-            return Ok(answer);
+        if order.validate_only {
+            return self.judge_and_attach(call, order).await;
         }
-        database::start_over(|| self.judge_and_attach(call, order)).await
+        idempotency::once(&self.db, call, || self.judge_and_attach(call, order)).await
     }
 
     async fn judge_and_attach(&self, call: &Call, order: &AttachOffice365) -> Result<Placed, Refused> {
@@ -61,10 +59,9 @@ impl UseCases {
         let judged = Judged { call, order, principal: signed_in.principal, permit, directory };
         if order.validate_only || !self.is_held(order.directory).await? {
             // A first look, so that an order that is refused takes no lien.
-            match self.look_at_attach(&judged).await {
-                looked if order.validate_only => return looked,
-                Err(refused) => return self.answer_of_twin_or(call, refused).await,
-                Ok(_) => {}
+            let looked = self.look_at_attach(&judged).await?;
+            if order.validate_only {
+                return Ok(looked);
             }
             self.ensure_hold(order.directory).await?;
         }

@@ -11,8 +11,8 @@ mod subscription_queries;
 
 use std::sync::Arc;
 
-use access::{Call, Caller, SignedIn};
-use database::{Db, StoreError, Tx, idempotency};
+use access::{Caller, SignedIn};
+use database::{Db, StoreError, Tx};
 use kernel::{Clock, DirectoryId, Refusal, Timestamp};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
@@ -29,7 +29,6 @@ pub(crate) use subscription_queries::{ListSubscriptions, Scope};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::office365::Owned;
 use crate::domain::order::Order;
-use crate::domain::refused::Refused;
 use crate::domain::subscription::Subscription;
 use crate::peers::directory::DirectoryService;
 use crate::peers::identity::IdentityService;
@@ -67,14 +66,6 @@ pub(crate) fn signed_in(caller: Option<&Caller>) -> Result<&SignedIn, Refusal> {
     caller
         .ok_or_else(|| Refusal::unauthenticated(kernel::reason::TOKEN_MISSING, "this method needs a token"))?
         .require_signed_in()
-}
-
-impl UseCases {
-    /// Ends a first look: it is refused for what a twin of the same request has just written, too, and then the twin's
-    /// answer is the answer (P-9).
-    async fn answer_of_twin_or(&self, call: &Call, refused: Refused) -> Result<Placed, Refused> {
-        idempotency::replay(&self.db, call).await?.ok_or(refused)
-    }
 }
 
 /// What a directory has, or had, of an Office 365 product, judged at `now` from rows that are read in `tx`.

@@ -52,12 +52,10 @@ impl UseCases {
         call: &Call,
         order: &SignUpAzure,
     ) -> Result<Placed, Refused> {
-        if !order.validate_only
-            && let Some(answer) = idempotency::replay(&self.db, call).await?
-        {
-            return Ok(answer);
+        if order.validate_only {
+            return self.judge_and_sign_up(call, order).await;
         }
-        database::start_over(|| self.judge_and_sign_up(call, order)).await
+        idempotency::once(&self.db, call, || self.judge_and_sign_up(call, order)).await
     }
 
     async fn judge_and_sign_up(&self, call: &Call, order: &SignUpAzure) -> Result<Placed, Refused> {
@@ -77,10 +75,9 @@ impl UseCases {
         let directory = judged.permit.directory();
         if order.validate_only || !self.is_held(directory).await? {
             // A first look, so that an order that is refused takes no lien.
-            match self.look_at_sign_up(&judged).await {
-                looked if order.validate_only => return looked,
-                Err(refused) => return self.answer_of_twin_or(call, refused).await,
-                Ok(_) => {}
+            let looked = self.look_at_sign_up(&judged).await?;
+            if order.validate_only {
+                return Ok(looked);
             }
             self.ensure_hold(directory).await?;
         }

@@ -129,7 +129,7 @@ pub(super) async fn refusals(stage: &mut Stage<'_>) -> Result<(), WentOtherwise>
 
 /// Attaches an Office 365 trial, which the directory must own.
 async fn attach(stage: &mut Stage<'_>, actor: &Actor, offer: &str) -> Result<Subscription, WentOtherwise> {
-    let step = format!("{} attaches {offer}", actor.name());
+    let step = format!("{} attaches {offer}", actor.display_name());
     let (office365, order) = told(&step, stage.attach(actor, &actor.directory, offer).await)?;
     let landed = lands(stage, actor, &office365).await?;
     let owned = office365.owner == Some(Owner::OwnerDirectory(actor.directory.clone()));
@@ -139,7 +139,7 @@ async fn attach(stage: &mut Stage<'_>, actor: &Actor, offer: &str) -> Result<Sub
 }
 
 async fn must_lack_the_role(stage: &mut Stage<'_>, actor: &Actor, what: &str) -> Result<(), WentOtherwise> {
-    let step = format!("{}, {what}, attaches Office 365", actor.name());
+    let step = format!("{}, {what}, attaches Office 365", actor.display_name());
     let result = stage.attach(actor, &actor.directory, OFFICE365_E5).await;
     let refused = stage.must_refuse(&step, result, "PERMISSION_DENIED")?;
     match refused.roles.as_deref() {
@@ -152,7 +152,7 @@ async fn must_lack_the_role(stage: &mut Stage<'_>, actor: &Actor, what: &str) ->
 async fn lands(stage: &mut Stage<'_>, actor: &Actor, of: &Subscription) -> Result<String, WentOtherwise> {
     let directory = told("reading the directory", stage.directory(actor).await)?;
     let owner = match &of.owner {
-        Some(Owner::OwnerUser(user)) if *user == actor.user.name => actor.name(),
+        Some(Owner::OwnerUser(user)) if *user == actor.user.name => actor.display_name(),
         Some(Owner::OwnerUser(_)) => "another user",
         Some(Owner::OwnerDirectory(owner)) if *owner == directory.name => "the directory",
         Some(Owner::OwnerDirectory(_)) => "another directory",

@@ -43,7 +43,7 @@ pub(super) struct Actor {
 
 impl Actor {
     /// How the printed lines call the actor.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn display_name(&self) -> &str {
         &self.user.display_name
     }
 }
@@ -112,9 +112,8 @@ impl<'o> Stage<'o> {
         result: Result<T, Status>,
         reason: &str,
     ) -> Result<Told, WentOtherwise> {
-        let status = match result {
-            Ok(_) => return Err(WentOtherwise::new(step, format!("allowed, but {reason} was told"))),
-            Err(status) => status,
+        let Err(status) = result else {
+            return Err(WentOtherwise::new(step, format!("allowed, but {reason} was told")));
         };
         let told = Told::of(&status);
         if told.reason != reason {
@@ -208,7 +207,7 @@ impl<'o> Stage<'o> {
             request_id: request_id(),
             validate_only: false,
         };
-        let step = format!("{} adds {name}", admin.name());
+        let step = format!("{} adds {name}", admin.display_name());
         let reply = UserServiceClient::new(self.channel.clone())
             .create_user(with_token(message, &admin.token))
             .await
@@ -235,7 +234,7 @@ impl<'o> Stage<'o> {
             allow_existing: false,
             request_id: request_id(),
         };
-        let step = format!("{} gives {} the role {role}", admin.name(), to.name());
+        let step = format!("{} gives {} the role {role}", admin.display_name(), to.display_name());
         let reply = self
             .roles()
             .create_role_assignment(with_token(message, &admin.token))
@@ -334,7 +333,7 @@ impl<'o> Stage<'o> {
     ) -> Result<subscription::Subscription, Status> {
         let message = subscription::SignUpAzureSubscriptionRequest {
             offer: offer.to_owned(),
-            display_name: format!("{}'s Azure", actor.name()),
+            display_name: format!("{}'s Azure", actor.display_name()),
             accept_terms: true,
             expected_directory: expected_directory.to_owned(),
             request_id: request_id(),

@@ -20,14 +20,14 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
 #[derive(Debug, Clone, Default)]
-pub struct Collector {
+pub(crate) struct Collector {
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     metrics: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
 }
 
 impl Collector {
     /// Listens on a free port; gives its endpoint.
-    pub async fn start() -> (Self, String) {
+    pub(crate) async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
@@ -43,7 +43,7 @@ impl Collector {
     }
 
     /// All spans so far.
-    pub fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let traces = self.traces.lock().expect("nobody panics");
         let scopes =
             traces.iter().flat_map(|request| &request.resource_spans).flat_map(|spans| &spans.scope_spans);
@@ -51,7 +51,7 @@ impl Collector {
     }
 
     /// The names of all metrics so far.
-    pub fn metric_names(&self) -> Vec<String> {
+    pub(crate) fn metric_names(&self) -> Vec<String> {
         let metrics = self.metrics.lock().expect("nobody panics");
         let scopes = metrics
             .iter()
@@ -61,7 +61,7 @@ impl Collector {
     }
 
     /// Everything that was exported, as text.
-    pub fn everything(&self) -> String {
+    pub(crate) fn everything(&self) -> String {
         format!(
             "{:?}{:?}",
             self.traces.lock().expect("nobody panics"),

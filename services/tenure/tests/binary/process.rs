@@ -12,10 +12,10 @@ use api::subscription::v1::{AttachOffice365SubscriptionRequest, AttachOffice365S
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-pub const PASSWORD: &str = "Correct-Horse-9";
+pub(crate) const PASSWORD: &str = "Correct-Horse-9";
 
 /// The command, without any `TENURE_` variable of the surroundings.
-pub fn tenure(arguments: &[&str]) -> Command {
+pub(crate) fn tenure(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
     command.args(arguments);
     for (name, _) in std::env::vars_os() {
@@ -27,20 +27,20 @@ pub fn tenure(arguments: &[&str]) -> Command {
 }
 
 /// Runs the command to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     tenure(arguments).output().expect("the binary runs")
 }
 
 /// A server that ends with the test.
-pub struct Running {
-    pub child: Child,
-    pub address: String,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) address: String,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
     /// Starts a server on a data folder and waits until it says where it listens.
-    pub fn start(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
         let data_dir = data_dir.display().to_string();
         let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir];
         arguments.extend(more);
@@ -58,20 +58,20 @@ impl Running {
         Self { address: address.to_owned(), child, stdout }
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         let endpoint =
             Endpoint::from_shared(format!("http://{}", self.address)).expect("an address makes a URI");
         endpoint.connect().await.expect("the server listens")
     }
 
     /// Kills it as a power loss would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
     /// Asks it to stop; gives everything that it has written to standard error.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
         let mut errors = String::new();
@@ -90,7 +90,7 @@ impl Drop for Running {
     }
 }
 
-pub async fn sign_up(channel: &Channel, label: &str) -> SignInResponse {
+pub(crate) async fn sign_up(channel: &Channel, label: &str) -> SignInResponse {
     let message = SignUpRequest {
         organization_display_name: "Contoso".to_owned(),
         domain_label: label.to_owned(),
@@ -109,7 +109,7 @@ pub async fn sign_up(channel: &Channel, label: &str) -> SignInResponse {
     sign_in(channel, &name).await.expect("the password is right")
 }
 
-pub async fn sign_in(channel: &Channel, name: &str) -> Result<SignInResponse, Status> {
+pub(crate) async fn sign_in(channel: &Channel, name: &str) -> Result<SignInResponse, Status> {
     let message = SignInRequest {
         user_principal_name: name.to_owned(),
         password: PASSWORD.to_owned(),
@@ -118,12 +118,12 @@ pub async fn sign_in(channel: &Channel, name: &str) -> Result<SignInResponse, St
     Ok(SessionServiceClient::new(channel.clone()).sign_in(message).await?.into_inner())
 }
 
-pub fn directory_of(signed_in: &SignInResponse) -> String {
+pub(crate) fn directory_of(signed_in: &SignInResponse) -> String {
     let user = signed_in.user.as_ref().expect("a user is answered");
     user.name.split("/users/").next().expect("a user is in a directory").to_owned()
 }
 
-pub fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
+pub(crate) fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
     AttachOffice365SubscriptionRequest {
         parent: directory.to_owned(),
         offer: "products/enterprisepack/offers/monthly".to_owned(),
@@ -134,7 +134,7 @@ pub fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
     }
 }
 
-pub async fn attach(
+pub(crate) async fn attach(
     channel: &Channel,
     request: Request<AttachOffice365SubscriptionRequest>,
 ) -> Result<AttachOffice365SubscriptionResponse, Status> {
@@ -143,13 +143,13 @@ pub async fn attach(
     Ok(reply.into_inner())
 }
 
-pub fn with_token<M>(message: M, token: &str) -> Request<M> {
+pub(crate) fn with_token<M>(message: M, token: &str) -> Request<M> {
     let mut request = Request::new(message);
     let value = format!("Bearer {token}").parse().expect("a token is ASCII");
     request.metadata_mut().insert("authorization", value);
     request
 }
 
-pub fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     runtime::clock::system_ids().random().to_string()
 }

@@ -1,1 +1,0 @@
-//! Scripted peers, once the services' tests need them.
