@@ -3,4 +3,5 @@
 mod bad_input;
 mod sessions;
 mod sign_in;
+mod timing;
 mod tokens;
