@@ -3,5 +3,6 @@
 //! Depends on libs alone: linked against a service it would give that service's tests a second copy of its types.
 
 pub mod clock;
+pub mod collector;
 pub mod database;
 pub mod ids;

@@ -1,6 +1,5 @@
 //! The binary itself, as a process: configuration, demo, stopping, what survives a kill, and what it exports.
 
-mod collector;
 mod process;
 mod starting_and_stopping;
 mod the_demo;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::collector::Collector;
+use test_support::collector::Collector;
+
 use crate::process::{PASSWORD, Running, attach, directory_of, sign_up, trial, with_token};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -1,4 +1,4 @@
-//! A collector inside the test: it keeps every span and metric that the process exports.
+//! A collector inside the test: it keeps every span and metric that is exported to it.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,15 +19,16 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
+/// Everything that was received.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Collector {
+pub struct Collector {
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     metrics: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
 }
 
 impl Collector {
     /// Listens on a free port; gives its endpoint.
-    pub(crate) async fn start() -> (Self, String) {
+    pub async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
@@ -43,7 +44,7 @@ impl Collector {
     }
 
     /// All spans so far.
-    pub(crate) fn spans(&self) -> Vec<Span> {
+    pub fn spans(&self) -> Vec<Span> {
         let traces = self.traces.lock().expect("nobody panics");
         let scopes =
             traces.iter().flat_map(|request| &request.resource_spans).flat_map(|spans| &spans.scope_spans);
@@ -51,7 +52,7 @@ impl Collector {
     }
 
     /// The names of all metrics so far.
-    pub(crate) fn metric_names(&self) -> Vec<String> {
+    pub fn metric_names(&self) -> Vec<String> {
         let metrics = self.metrics.lock().expect("nobody panics");
         let scopes = metrics
             .iter()
@@ -61,7 +62,7 @@ impl Collector {
     }
 
     /// Everything that was exported, as text.
-    pub(crate) fn everything(&self) -> String {
+    pub fn everything(&self) -> String {
         format!(
             "{:?}{:?}",
             self.traces.lock().expect("nobody panics"),
