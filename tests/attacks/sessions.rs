@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use api::identity::v1::{GetMeRequest, RefreshSessionRequest, RefreshSessionResponse, RevokeSessionRequest};
+use api::identity::v1::{
+    GetMeRequest, RefreshSessionRequest, RefreshSessionResponse, RevokeSessionRequest, SignInRequest,
+};
 use tonic::Status;
 
-use crate::world::{World, reason, together, with_token};
+use crate::world::{PASSWORD, World, reason, together, with_token};
 
 async fn refresh(world: &World, token: &str) -> Result<RefreshSessionResponse, Status> {
     let message = RefreshSessionRequest { refresh_token: token.to_owned() };
@@ -26,6 +28,24 @@ async fn the_same_predecessor_gives_the_same_successor_for_thirty_seconds() {
     assert_eq!(first.refresh_token, again.refresh_token, "an answer that was lost can be had again");
     let me = world.users().get_me(with_token(GetMeRequest {}, &again.access_token)).await;
     me.unwrap();
+}
+
+/// A client that always sends its token must be able to renew an expired one.
+#[tokio::test]
+async fn a_token_that_is_over_stops_nobody_from_renewing_it() {
+    let world = World::new().await;
+    let ada = world.sign_up("contoso").await;
+    world.clock.advance(Duration::from_mins(11));
+    for token in [ada.token.as_str(), "nonsense"] {
+        let message = RefreshSessionRequest { refresh_token: ada.refresh_token.clone() };
+        world.sessions().refresh_session(with_token(message, token)).await.unwrap();
+        let message = SignInRequest {
+            user_principal_name: ada.user_principal_name.clone(),
+            password: PASSWORD.to_owned(),
+            client_description: String::new(),
+        };
+        world.sessions().sign_in(with_token(message, token)).await.unwrap();
+    }
 }
 
 #[tokio::test]

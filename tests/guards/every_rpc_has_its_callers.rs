@@ -14,14 +14,15 @@ use tonic::{Request, Status};
 use crate::raw;
 use crate::world::{E3, FREE_TRIAL, Person, World, reason, with_token};
 
-/// What four callers get: nobody, another directory's Global Administrator, a plain member, and a Global
-/// Administrator whose session was revoked.
+/// What five callers get: nobody, another directory's Global Administrator, a plain member, a Global Administrator
+/// whose session was revoked, and the operator.
 struct Row {
     method: &'static str,
     anonymous: &'static str,
     foreign: &'static str,
     member: &'static str,
     revoked: &'static str,
+    operator: &'static str,
 }
 
 const OK: &str = "OK";
@@ -35,41 +36,46 @@ const fn row(
     foreign: &'static str,
     member: &'static str,
     revoked: &'static str,
+    operator: &'static str,
 ) -> Row {
-    Row { method, anonymous, foreign, member, revoked }
+    Row { method, anonymous, foreign, member, revoked, operator }
 }
 
 const TABLE: &[Row] = &[
     // Peers and operators only: no principal is even asked about.
-    row("directory.v1.DirectoryService/AbandonDirectory", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.DirectoryService/ActivateDirectory", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.DirectoryService/CreateDirectory", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.DirectoryService/GetDirectory", MISSING, DENIED, OK, REVOKED),
-    row("directory.v1.DirectoryService/ListDirectories", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.DirectoryService/ListMyDirectories", MISSING, OK, OK, REVOKED),
-    row("directory.v1.DomainService/ResolveDomain", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.LienService/CreateLien", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.LienService/DeleteLien", MISSING, DENIED, DENIED, DENIED),
-    row("directory.v1.LienService/GetLien", MISSING, DENIED, DENIED, REVOKED),
-    row("directory.v1.LienService/ListLiens", MISSING, DENIED, DENIED, REVOKED),
-    row("identity.v1.DirectoryRoleService/CheckDirectoryRole", MISSING, DENIED, DENIED, REVOKED),
-    row("identity.v1.DirectoryRoleService/CreateRoleAssignment", MISSING, DENIED, DENIED, REVOKED),
-    row("identity.v1.DirectoryRoleService/DeleteRoleAssignment", MISSING, DENIED, DENIED, REVOKED),
-    row("identity.v1.DirectoryRoleService/ListDirectoryRoles", MISSING, OK, OK, REVOKED),
+    row("directory.v1.DirectoryService/AbandonDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
+    row("directory.v1.DirectoryService/ActivateDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
+    row("directory.v1.DirectoryService/CreateDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
+    row("directory.v1.DirectoryService/GetDirectory", MISSING, DENIED, OK, REVOKED, OK),
+    row("directory.v1.DirectoryService/ListDirectories", MISSING, DENIED, DENIED, DENIED, OK),
+    row("directory.v1.DirectoryService/ListMyDirectories", MISSING, OK, OK, REVOKED, DENIED),
+    row("directory.v1.DomainService/ResolveDomain", MISSING, DENIED, DENIED, DENIED, OK),
+    row("directory.v1.LienService/CreateLien", MISSING, DENIED, DENIED, DENIED, OK),
+    row("directory.v1.LienService/DeleteLien", MISSING, DENIED, DENIED, DENIED, OK),
+    // The operator has just deleted it.
+    row("directory.v1.LienService/GetLien", MISSING, DENIED, DENIED, REVOKED, "NotFound/LIEN_NOT_FOUND"),
+    row("directory.v1.LienService/ListLiens", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("identity.v1.DirectoryRoleService/CheckDirectoryRole", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("identity.v1.DirectoryRoleService/CreateRoleAssignment", MISSING, DENIED, DENIED, REVOKED, OK),
+    // Another Global Administrator remains: the one whose session was revoked.
+    row("identity.v1.DirectoryRoleService/DeleteRoleAssignment", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("identity.v1.DirectoryRoleService/ListDirectoryRoles", MISSING, OK, OK, REVOKED, DENIED),
     // A plain member lists own assignments by naming them in the filter, which this request does not.
-    row("identity.v1.DirectoryRoleService/ListRoleAssignments", MISSING, DENIED, DENIED, REVOKED),
+    row("identity.v1.DirectoryRoleService/ListRoleAssignments", MISSING, DENIED, DENIED, REVOKED, OK),
     // Public: a token is not looked at.
-    row("identity.v1.SessionService/GetJsonWebKeySet", OK, OK, OK, OK),
+    row("identity.v1.SessionService/GetJsonWebKeySet", OK, OK, OK, OK, OK),
     row(
         "identity.v1.SessionService/RefreshSession",
         "Unauthenticated/REFRESH_TOKEN_INVALID",
         "Unauthenticated/REFRESH_TOKEN_INVALID",
         "Unauthenticated/REFRESH_TOKEN_INVALID",
         "Unauthenticated/REFRESH_TOKEN_INVALID",
+        "Unauthenticated/REFRESH_TOKEN_INVALID",
     ),
-    row("identity.v1.SessionService/RevokeSession", MISSING, DENIED, DENIED, REVOKED),
+    row("identity.v1.SessionService/RevokeSession", MISSING, DENIED, DENIED, REVOKED, DENIED),
     row(
         "identity.v1.SessionService/SignIn",
+        "Unauthenticated/CREDENTIALS_INVALID",
         "Unauthenticated/CREDENTIALS_INVALID",
         "Unauthenticated/CREDENTIALS_INVALID",
         "Unauthenticated/CREDENTIALS_INVALID",
@@ -81,26 +87,34 @@ const TABLE: &[Row] = &[
         "AlreadyExists/INITIAL_DOMAIN_TAKEN",
         "AlreadyExists/INITIAL_DOMAIN_TAKEN",
         "AlreadyExists/INITIAL_DOMAIN_TAKEN",
+        "AlreadyExists/INITIAL_DOMAIN_TAKEN",
     ),
-    row("identity.v1.UserService/CreateUser", MISSING, DENIED, DENIED, REVOKED),
-    row("identity.v1.UserService/GetMe", MISSING, OK, OK, REVOKED),
-    row("identity.v1.UserService/GetUser", MISSING, DENIED, OK, REVOKED),
-    row("identity.v1.UserService/ListMemberships", MISSING, DENIED, DENIED, DENIED),
-    row("identity.v1.UserService/ListUsers", MISSING, DENIED, OK, REVOKED),
-    row("subscription.v1.CatalogService/GetOffer", MISSING, OK, OK, REVOKED),
-    row("subscription.v1.CatalogService/GetProduct", MISSING, OK, OK, REVOKED),
-    row("subscription.v1.CatalogService/ListOffers", MISSING, OK, OK, REVOKED),
-    row("subscription.v1.CatalogService/ListProducts", MISSING, OK, OK, REVOKED),
-    row("subscription.v1.OrderService/GetOrder", MISSING, DENIED, DENIED, REVOKED),
+    row("identity.v1.UserService/CreateUser", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row("identity.v1.UserService/GetMe", MISSING, OK, OK, REVOKED, DENIED),
+    row("identity.v1.UserService/GetUser", MISSING, DENIED, OK, REVOKED, DENIED),
+    row("identity.v1.UserService/ListMemberships", MISSING, DENIED, DENIED, DENIED, DENIED),
+    row("identity.v1.UserService/ListUsers", MISSING, DENIED, OK, REVOKED, DENIED),
+    row("subscription.v1.CatalogService/GetOffer", MISSING, OK, OK, REVOKED, DENIED),
+    row("subscription.v1.CatalogService/GetProduct", MISSING, OK, OK, REVOKED, DENIED),
+    row("subscription.v1.CatalogService/ListOffers", MISSING, OK, OK, REVOKED, DENIED),
+    row("subscription.v1.CatalogService/ListProducts", MISSING, OK, OK, REVOKED, DENIED),
+    row("subscription.v1.OrderService/GetOrder", MISSING, DENIED, DENIED, REVOKED, DENIED),
     // A plain member lists own orders: none.
-    row("subscription.v1.OrderService/ListOrders", MISSING, DENIED, OK, REVOKED),
-    row("subscription.v1.OrderService/PreviewOffice365Order", MISSING, DENIED, DENIED, REVOKED),
-    row("subscription.v1.SubscriptionService/AttachOffice365Subscription", MISSING, DENIED, DENIED, REVOKED),
-    row("subscription.v1.SubscriptionService/GetSubscription", MISSING, DENIED, DENIED, REVOKED),
+    row("subscription.v1.OrderService/ListOrders", MISSING, DENIED, OK, REVOKED, DENIED),
+    row("subscription.v1.OrderService/PreviewOffice365Order", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row(
+        "subscription.v1.SubscriptionService/AttachOffice365Subscription",
+        MISSING,
+        DENIED,
+        DENIED,
+        REVOKED,
+        DENIED,
+    ),
+    row("subscription.v1.SubscriptionService/GetSubscription", MISSING, DENIED, DENIED, REVOKED, DENIED),
     // A plain member lists own subscriptions.
-    row("subscription.v1.SubscriptionService/ListSubscriptions", MISSING, DENIED, OK, REVOKED),
+    row("subscription.v1.SubscriptionService/ListSubscriptions", MISSING, DENIED, OK, REVOKED, DENIED),
     // It lands in the caller's own directory, whichever that is (P-1).
-    row("subscription.v1.SubscriptionService/SignUpAzureSubscription", MISSING, OK, OK, REVOKED),
+    row("subscription.v1.SubscriptionService/SignUpAzureSubscription", MISSING, OK, OK, REVOKED, DENIED),
 ];
 
 /// What the requests name: a directory of Ada's with something of everything in it.
@@ -341,6 +355,7 @@ async fn every_rpc_answers_its_callers_as_reviewed() {
             ("foreign", with_token(message(), &foreign.token), row.foreign),
             ("member", with_token(message(), &member.token), row.member),
             ("revoked", with_token(message(), &revoked.token), row.revoked),
+            ("operator", with_token(message(), &world.operator_token()), row.operator),
         ];
         for (who, request, expected) in callers {
             let got = outcome(&world, row.method, request).await;

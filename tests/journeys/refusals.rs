@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tonic::Status;
 
-use crate::world::{E3, E5, ENTERPRISE_OFFER, FREE_TRIAL, World, reason};
+use crate::world::{E3, E5, ENTERPRISE_OFFER, FREE_TRIAL, World, metadata, reason};
 
 /// The refusal is the expected one, and the databases hold one recorded refusal more and nothing else.
 async fn refused<T: std::fmt::Debug>(
@@ -68,5 +68,7 @@ async fn a_request_id_is_good_for_one_request() {
     let first = world.attach(&ada, request.clone()).await.unwrap();
     assert_eq!(world.attach(&ada, request.clone()).await.unwrap(), first);
     request.offer = E5.to_owned();
-    refused(&world, world.attach(&ada, request), "FailedPrecondition/REQUEST_ID_REUSED").await;
+    refused(&world, world.attach(&ada, request.clone()), "FailedPrecondition/REQUEST_ID_REUSED").await;
+    let told = world.attach(&ada, request.clone()).await.unwrap_err();
+    assert_eq!(metadata(&told, "request_id"), Some(request.request_id));
 }

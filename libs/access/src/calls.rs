@@ -42,8 +42,3 @@ pub fn is_public(method: &str) -> bool {
 pub fn is_allowed(service: Service, method: &str) -> bool {
     BETWEEN_SERVICES.contains(&(service, method))
 }
-
-/// Whether some service may call the method.
-pub fn is_called_by_peers(method: &str) -> bool {
-    BETWEEN_SERVICES.iter().any(|(_, called)| *called == method)
-}

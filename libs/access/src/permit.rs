@@ -78,9 +78,7 @@ pub async fn require<P: Permission>(
     now: Timestamp,
 ) -> Result<Permit<P>, Refusal> {
     match caller {
-        Caller::Service(_) | Caller::Operator(_) => {
-            Ok(Permit::mint(directory, caller.actor(), 0, now, false))
-        }
+        Caller::Service(_) | Caller::Operator(_) => require_peer(caller, directory, now),
         Caller::Principal(signed_in) => {
             // P-11: a foreign directory is refused before anything is looked up, present or absent alike.
             if signed_in.principal.directory() != directory {
@@ -109,11 +107,15 @@ pub fn require_peer<P: Permission>(
     directory: DirectoryId,
     now: Timestamp,
 ) -> Result<Permit<P>, Refusal> {
-    match caller {
-        Caller::Service(_) | Caller::Operator(_) => {
-            Ok(Permit::mint(directory, caller.actor(), 0, now, false))
-        }
-        Caller::Principal(_) => Err(Refusal::permission_denied(P::NAME, format!("directories/{directory}"))),
+    let role = match caller {
+        Caller::Service(_) => roles::SERVICE,
+        Caller::Operator(_) => roles::OPERATOR,
+        Caller::Principal(_) => return Err(denied::<P>(directory, Denial::RoleMissing)),
+    };
+    if roles::contains(role, P::NAME) {
+        Ok(Permit::mint(directory, caller.actor(), 0, now, false))
+    } else {
+        Err(denied::<P>(directory, Denial::RoleMissing))
     }
 }
 
@@ -152,4 +154,49 @@ fn denied<P: Permission>(directory: DirectoryId, denial: Denial) -> Refusal {
     Refusal::permission_denied(P::NAME, format!("directories/{directory}"))
         .with("roles", roles::that_contain(P::NAME).join(","))
         .with("denial_reason", denial.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::new_ids;
+
+    use super::*;
+    use crate::caller::Service;
+    use crate::permission::{
+        AttachOffice365, CreateUsers, ProvisionDirectory, ReadDirectory, WriteRoleAssignments,
+    };
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_768_478_400);
+
+    fn directory() -> DirectoryId {
+        DirectoryId::from_uuid(new_ids::derive(&["a directory"]))
+    }
+
+    fn may<P: Permission>(caller: &Caller) -> bool {
+        require_peer::<P>(caller, directory(), NOW).is_ok()
+    }
+
+    #[test]
+    fn an_operator_runs_the_platform_and_buys_nothing() {
+        let operator = Caller::Operator("one".to_owned());
+        assert!(may::<ReadDirectory>(&operator) && may::<WriteRoleAssignments>(&operator));
+        // P-3: no right of a directory's administrators comes with the operator key.
+        assert!(!may::<AttachOffice365>(&operator) && !may::<CreateUsers>(&operator));
+        assert!(!may::<ProvisionDirectory>(&operator));
+    }
+
+    #[test]
+    fn a_service_holds_what_peers_need_and_nothing_else() {
+        let identity = Caller::Service(Service::Identity);
+        assert!(may::<ProvisionDirectory>(&identity) && may::<ReadDirectory>(&identity));
+        assert!(!may::<AttachOffice365>(&identity) && !may::<CreateUsers>(&identity));
+    }
+
+    #[test]
+    fn a_permit_is_good_for_two_seconds_and_a_workers_for_ever() {
+        let judged = Permit::<ReadDirectory>::mint(directory(), "ada".to_owned(), 1, NOW, true);
+        let (last, late) = (NOW.plus(PERMIT_LIFETIME), NOW.plus(PERMIT_LIFETIME + Duration::from_micros(1)));
+        assert!(judged.is_good_at(last) && !judged.is_good_at(late));
+        assert!(Permit::<ReadDirectory>::for_worker(directory(), "sweep", NOW).is_good_at(late));
+    }
 }

@@ -43,3 +43,6 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

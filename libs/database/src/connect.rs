@@ -1,16 +1,20 @@
 //! Opening a database and its transactions; what is done inside them is the stores' matter.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use tokio::sync::Notify;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::tx::Tx;
 use crate::url::DatabaseUrl;
@@ -78,6 +82,7 @@ impl Db {
                     .max_connections(settings.postgres_connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
                     .test_before_acquire(false)
+                    .before_acquire(|connection, _| Box::pin(is_clean(connection)))
                     .connect_with(options.as_ref().clone())
                     .await
                     .map_err(OpenError::Connect)?;
@@ -124,16 +129,21 @@ impl Db {
         }
     }
 
-    /// Begins a transaction. A pooled connection that broke meanwhile fails here, before any statement of ours was
-    /// sent, so that trying the next one is safe (K7).
+    /// Begins a transaction. A pooled connection that broke meanwhile, or that the server closed when it was stopped,
+    /// fails here, before any statement of ours was sent, so that trying the next one is safe (K7).
     async fn begin(&self, writing: bool) -> Result<Tx, StoreError> {
-        let mut attempts = 1;
-        loop {
+        let pooled = match self.engine.as_ref() {
+            Engine::Sqlite { .. } => 0,
+            Engine::Postgres(pool) => pool.options().get_max_connections(),
+        };
+        for _ in 0..pooled {
             match self.begin_once(writing).await {
-                Err(sqlx::Error::Io(_)) if attempts <= Settings::POSTGRES_CONNECTIONS => attempts += 1,
+                Err(error) if connection_is_gone(&error) => {}
                 other => return Ok(other?),
             }
         }
+        // All that were pooled are gone: the next one is new.
+        Ok(self.begin_once(writing).await?)
     }
 
     async fn begin_once(&self, writing: bool) -> Result<Tx, sqlx::Error> {
@@ -164,6 +174,7 @@ impl fmt::Debug for Db {
 }
 
 async fn open_sqlite(path: &std::path::Path, migrations: &Migrations) -> Result<Engine, OpenError> {
+    make_private(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -178,6 +189,7 @@ async fn open_sqlite(path: &std::path::Path, migrations: &Migrations) -> Result<
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(options.clone())
         .await
         .map_err(OpenError::Connect)?;
@@ -188,10 +200,32 @@ async fn open_sqlite(path: &std::path::Path, migrations: &Migrations) -> Result<
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(options.read_only(true).create_if_missing(false))
         .await
         .map_err(OpenError::Connect)?;
     Ok(Engine::Sqlite { writer, readers })
+}
+
+/// Whether a pooled connection is out of every transaction; one that is not is closed and replaced.
+///
+/// A COMMIT that failed, on a full disk for instance, may leave the connection inside of a transaction that the
+/// database has ended: no later one could begin on it.
+async fn is_clean<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // The rollback of a dropped transaction may still be under way.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
+/// Makes the file before SQLite does, so that nobody else may read it; what lies beside it is made alike.
+fn make_private(path: &std::path::Path) -> Result<(), OpenError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(OpenError::Connect(error.into())),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 async fn check_durability(pool: &PgPool) -> Result<(), OpenError> {

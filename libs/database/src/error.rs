@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use kernel::reason;
 use kernel::refusal::{Code, Refusal};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
 
 /// A failure of storage.
 #[derive(Debug, thiserror::Error)]
@@ -65,24 +68,65 @@ impl From<sqlx::Error> for StoreError {
         if database.is_unique_violation() {
             return Self::UniqueViolation;
         }
-        match database.code().as_deref().unwrap_or_default() {
-            // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY and its kinds, LOCKED.
-            "40001" | "40P01" | "55P03" | "5" | "261" | "517" | "773" | "6" | "262" => Self::Conflict(error),
-            // SQLite: READONLY, IOERR, CANTOPEN, FULL (and extended IOERR codes, whose low byte is 10).
-            "8" | "10" | "13" | "14" => Self::Unavailable(error),
-            code if code
-                .parse::<u32>()
-                .is_ok_and(|code| code & 0xff == 10 && code < 0x10000 && code > 0xff) =>
-            {
-                Self::Unavailable(error)
-            }
-            // PostgreSQL: connection exceptions, insufficient resources, operator intervention.
-            code if code.len() == 5 && ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
-                Self::Unavailable(error)
-            }
-            _ => Self::Query(error),
+        match kind(database) {
+            Kind::Conflict => Self::Conflict(error),
+            Kind::Unavailable => Self::Unavailable(error),
+            Kind::Other => Self::Query(error),
         }
     }
+}
+
+/// What a database's code means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Conflict,
+    Unavailable,
+    Other,
+}
+
+/// The engines' codes are told apart by the engine: the same digits can stand in both.
+fn kind(error: &dyn DatabaseError) -> Kind {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return kind_in_postgres(error.code());
+    }
+    let sqlite = error.try_downcast_ref::<SqliteError>();
+    let code = sqlite.and_then(DatabaseError::code).and_then(|code| code.parse().ok());
+    code.map_or(Kind::Other, kind_in_sqlite)
+}
+
+fn kind_in_postgres(state: &str) -> Kind {
+    match state {
+        // serialization_failure, deadlock_detected, lock_not_available
+        "40001" | "40P01" | "55P03" => Kind::Conflict,
+        // read_only_sql_transaction: the server has become a standby.
+        "25006" => Kind::Unavailable,
+        // Connection exceptions, insufficient resources, operator intervention.
+        _ if ["08", "53", "57"].iter().any(|class| state.starts_with(class)) => Kind::Unavailable,
+        _ => Kind::Other,
+    }
+}
+
+/// The low byte is the primary code, whatever the extended one adds.
+const fn kind_in_sqlite(code: u32) -> Kind {
+    match code & 0xff {
+        // BUSY, LOCKED
+        5 | 6 => Kind::Conflict,
+        // READONLY, IOERR, FULL, CANTOPEN
+        8 | 10 | 13 | 14 => Kind::Unavailable,
+        _ => Kind::Other,
+    }
+}
+
+/// Whether the connection on which this happened is of no more use, while another may be.
+pub(crate) fn connection_is_gone(error: &sqlx::Error) -> bool {
+    let postgres =
+        error.as_database_error().and_then(|database| database.try_downcast_ref::<PgDatabaseError>());
+    matches!(error, sqlx::Error::Io(_)) || postgres.is_some_and(|error| is_farewell(error.code()))
+}
+
+/// Connection exceptions; the server stops, has crashed, starts, or has waited for too long.
+fn is_farewell(state: &str) -> bool {
+    state.starts_with("08") || matches!(state, "57P01" | "57P02" | "57P03" | "57P05")
 }
 
 impl From<StoreError> for Refusal {
@@ -127,6 +171,55 @@ impl From<StoreError> for Refusal {
                 tracing::error!(what, "a stored value cannot be read");
                 Self::internal()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_postgres() {
+        for (states, wanted) in [
+            (&["40001", "40P01", "55P03"][..], Kind::Conflict),
+            (&["08006", "08P01", "53100", "53300", "57014", "57P01", "57P03", "25006"], Kind::Unavailable),
+            // Two that SQLite would mean something else by, and plain defects.
+            (&["00008", "00005", "25001", "23503", "42P01", "XX000", ""], Kind::Other),
+        ] {
+            for state in states {
+                assert_eq!(kind_in_postgres(state), wanted, "{state}");
+            }
+        }
+    }
+
+    #[test]
+    fn codes_of_sqlite() {
+        for (codes, wanted) in [
+            // BUSY, BUSY_RECOVERY, BUSY_SNAPSHOT, BUSY_TIMEOUT, LOCKED, LOCKED_SHAREDCACHE
+            (&[5, 261, 517, 773, 6, 262][..], Kind::Conflict),
+            // READONLY, READONLY_DBMOVED, IOERR, IOERR_FSYNC, IOERR_DATA, FULL, CANTOPEN, CANTOPEN_ISDIR
+            (&[8, 1_032, 10, 1_034, 8_202, 13, 14, 526], Kind::Unavailable),
+            // ERROR, CORRUPT, CONSTRAINT_NOTNULL, MISUSE; and texts that PostgreSQL would mean something else by.
+            (&[1, 11, 1_299, 21, 40_001, 53_100, 57_014], Kind::Other),
+        ] {
+            for code in codes {
+                assert_eq!(kind_in_sqlite(*code), wanted, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_says_farewell_has_closed_the_connection() {
+        for (state, gone) in [
+            ("57P01", true),
+            ("57P02", true),
+            ("57P03", true),
+            ("08006", true),
+            ("57014", false),
+            ("53300", false),
+        ] {
+            assert_eq!(is_farewell(state), gone, "{state}");
         }
     }
 }

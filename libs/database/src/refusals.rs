@@ -2,8 +2,10 @@
 //!
 //! Rows of past minutes become sealed entries of the change log; that is the sequencer's work.
 
-use access::Call;
-use kernel::{Code, Refusal, Timestamp};
+use access::{Call, Caller};
+use kernel::{Code, DirectoryId, Refusal, Timestamp, reason};
+
+use uuid::Uuid;
 
 use crate::connect::Db;
 use crate::error::StoreError;
@@ -11,29 +13,38 @@ use crate::on;
 
 pub(crate) const MINUTE_MICROS: i64 = 60 * 1_000_000;
 
-/// Whether a refusal is recorded: malformed, anonymous, throttled and unanswered calls are metrics only.
-pub fn is_recorded(code: Code) -> bool {
-    match code {
+/// Whether a refusal is recorded: malformed, unknown, throttled and unanswered calls are metrics only.
+///
+/// A session that was revoked is recorded: its token is good, so it is known who tries.
+pub fn is_recorded(refusal: &Refusal) -> bool {
+    match refusal.code() {
         Code::PermissionDenied
         | Code::FailedPrecondition
         | Code::NotFound
         | Code::AlreadyExists
         | Code::Aborted
         | Code::OutOfRange => true,
+        Code::ResourceExhausted => {
+            ![reason::RATE_LIMITED, reason::MESSAGE_TOO_LARGE].contains(&refusal.reason())
+        }
+        Code::Unauthenticated => refusal.reason() == reason::SESSION_REVOKED,
         Code::InvalidArgument
         | Code::DeadlineExceeded
-        | Code::ResourceExhausted
         | Code::Unimplemented
         | Code::Internal
-        | Code::Unavailable
-        | Code::Unauthenticated => false,
+        | Code::Unavailable => false,
     }
 }
 
-/// Records a refusal in the caller's own directory, after the rollback; callers without a directory are not recorded.
+/// Records a refusal after the rollback: of a principal in its own directory, of an operator in the target's, which is
+/// nil where the target names none. What a service is refused is a defect, and its own log's.
 pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Result<(), StoreError> {
-    let Some(directory) = call.caller.as_ref().and_then(access::Caller::directory) else { return Ok(()) };
-    if !is_recorded(refusal.code()) {
+    let directory = match &call.caller {
+        Some(Caller::Principal(signed_in)) => signed_in.principal.directory(),
+        Some(Caller::Operator(_)) => directory_of(target),
+        Some(Caller::Service(_)) | None => return Ok(()),
+    };
+    if !is_recorded(refusal) {
         return Ok(());
     }
     let upsert = "INSERT INTO refusals (directory, minute, actor, action, target, code, reason, count, last_time, trace_id)
@@ -46,7 +57,7 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
         .bind(minute_of(call.now))
         .bind(call.actor())
         .bind(call.method)
-        .bind(target)
+        .bind(target_in(directory, target))
         .bind(format!("{:?}", refusal.code()))
         .bind(refusal.reason().as_str())
         .bind(call.now.micros())
@@ -55,6 +66,23 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
         .await
         .map(|_| ()))?;
     tx.commit_bookkeeping().await
+}
+
+/// The directory that a resource's name begins with, or nil.
+fn directory_of(target: &str) -> DirectoryId {
+    let id = target.strip_prefix("directories/").and_then(|rest| rest.split('/').next());
+    id.and_then(|id| id.parse().ok()).unwrap_or(DirectoryId::from_uuid(Uuid::nil()))
+}
+
+/// The target as it is recorded: what lies in another directory is told by its pattern alone, so that whoever tries
+/// one id after the other makes one row a minute.
+fn target_in(directory: DirectoryId, target: &str) -> String {
+    let own = format!("directories/{directory}");
+    if !target.starts_with("directories/") || target == own || target.starts_with(&format!("{own}/")) {
+        return target.to_owned();
+    }
+    let parts = target.split('/').enumerate();
+    parts.map(|(index, part)| if index % 2 == 1 { "*" } else { part }).collect::<Vec<_>>().join("/")
 }
 
 pub(crate) fn minute_of(time: Timestamp) -> i64 {

@@ -62,29 +62,25 @@ impl Tx {
 
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
     pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
-        let outcome = match self.engine {
-            TxEngine::Sqlite(transaction) => transaction.commit().await,
-            TxEngine::Postgres(transaction) => transaction.commit().await,
-        };
-        match outcome.map_err(StoreError::from) {
-            Ok(()) => {
-                self.changed.notify_one();
-                Ok(())
-            }
-            // The connection broke while COMMIT was under way: it may have happened.
-            Err(StoreError::Unavailable(source)) => Err(StoreError::OutcomeUnknown(source)),
-            Err(other) => Err(other),
+        match self.engine {
+            // What SQLite says is so: a COMMIT that failed has not happened.
+            TxEngine::Sqlite(transaction) => transaction.commit().await?,
+            TxEngine::Postgres(transaction) => transaction.commit().await.map_err(outcome_of)?,
         }
+        self.changed.notify_one();
+        Ok(())
     }
 
-    /// Claims the one row that a duty is guarded by: PostgreSQL skips a row that another replica holds, SQLite has
-    /// one writer anyway. The one fork between the dialects; `table` and `condition` are this crate's constants.
-    pub(crate) const fn skip_locked(&self) -> &'static str {
-        match self.engine {
-            TxEngine::Sqlite(_) => "",
-            TxEngine::Postgres(_) => " FOR UPDATE SKIP LOCKED",
-        }
+    /// Whether the transaction is PostgreSQL's: the one fork between the dialects, for rows that replicas claim.
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.engine, TxEngine::Postgres(_))
     }
+}
+
+/// What the failure of a server's COMMIT means: a connection that ended meanwhile may have committed before.
+fn outcome_of(error: sqlx::Error) -> StoreError {
+    let error = StoreError::from(error);
+    if let StoreError::Unavailable(source) = error { StoreError::OutcomeUnknown(source) } else { error }
 }
 
 impl std::fmt::Debug for Tx {

@@ -70,6 +70,9 @@ pub async fn verify(db: &Db) -> Result<Verified, StoreError> {
         }
         (previous, position, number) = (seal.chained, seal.last_position, seal.number);
     }
+    if !is_head(&mut tx, position, number, &previous).await? {
+        return Ok(Verified::Broken { position: position + 1 });
+    }
     let sealed =
         count(&mut tx, "SELECT CAST(COUNT(*) AS BIGINT) FROM change_log WHERE position IS NOT NULL").await?;
     if sealed != position {
@@ -114,6 +117,13 @@ async fn batch(tx: &mut Tx, seal: &Seal) -> Result<Vec<Row>, StoreError> {
         FROM change_log WHERE position BETWEEN $1 AND $2 ORDER BY position";
     let (first, last) = (seal.first_position, seal.last_position);
     Ok(on!(tx, |c| sqlx::query_as(select).bind(first).bind(last).fetch_all(c).await)?)
+}
+
+/// Whether the chain ends where the sequencer left it: an end that was cut off breaks no link of the rest.
+async fn is_head(tx: &mut Tx, position: i64, number: i64, seal: &[u8]) -> Result<bool, StoreError> {
+    let select = "SELECT last_position, last_seal_number, last_seal FROM change_log_head WHERE id = 1";
+    let head: (i64, i64, Vec<u8>) = on!(tx, |c| sqlx::query_as(select).fetch_one(c).await)?;
+    Ok(head.0 == position && head.1 == number && head.2 == seal)
 }
 
 async fn count(tx: &mut Tx, select: &'static str) -> Result<i64, StoreError> {

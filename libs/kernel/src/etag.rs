@@ -1,5 +1,7 @@
 //! Etags: the opaque face of a resource's revision.
 
+use std::fmt::Display;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -22,13 +24,14 @@ impl Etag {
     }
 
     /// Refuses when a received etag is not that of the resource as it is now.
-    pub fn guard(received: Option<&Self>, revision: i64) -> Result<(), Refusal> {
+    pub fn guard(received: Option<&Self>, revision: i64, resource: impl Display) -> Result<(), Refusal> {
         match received {
             Some(etag) if *etag != Self::of(revision) => Err(Refusal::new(
                 Code::Aborted,
                 reason::ETAG_MISMATCH,
                 "the resource has changed since it was read",
-            )),
+            )
+            .with("resource", resource)),
             _ => Ok(()),
         }
     }
@@ -53,8 +56,8 @@ mod tests {
     #[test]
     fn only_the_etag_of_the_same_revision_passes() {
         let read = Etag::received(String::from(Etag::of(3)));
-        assert!(Etag::guard(read.as_ref(), 3).is_ok());
-        assert_eq!(Etag::guard(read.as_ref(), 4).unwrap_err().reason(), reason::ETAG_MISMATCH);
-        assert!(Etag::guard(None, 4).is_ok());
+        assert!(Etag::guard(read.as_ref(), 3, "things/1").is_ok());
+        assert_eq!(Etag::guard(read.as_ref(), 4, "things/1").unwrap_err().reason(), reason::ETAG_MISMATCH);
+        assert!(Etag::guard(None, 4, "things/1").is_ok());
     }
 }

@@ -101,7 +101,7 @@ impl Violations {
 
     /// Refuses texts longer than `most` characters (AIP-210: characters, not bytes), empty ones and control characters.
     pub fn display_text(&mut self, field: &str, text: &str, most: usize) -> Option<String> {
-        if text.trim().is_empty() {
+        if text.chars().all(is_invisible) {
             self.add(field, "must not be empty");
             return None;
         }
@@ -114,7 +114,7 @@ impl Violations {
             self.add(field, format!("must have at most {most} characters"));
             return None;
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() || turns_direction(c)) {
             self.add(field, "must not contain control characters");
             return None;
         }
@@ -132,6 +132,16 @@ impl Violations {
         }
         value
     }
+}
+
+/// Characters that turn the direction of what follows, by which one name is shown as another (attack 15).
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Blanks, and characters without width.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
 /// The parts of `text` that stand where `pattern` has `*`, if it matches in every other part.
@@ -171,6 +181,14 @@ mod tests {
         let mut violations = Violations::new();
         assert_eq!(violations.request_id(&Uuid::nil().to_string()), None);
         assert!(violations.finish().is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_shown_is_visible_and_reads_one_way() {
+        for bad in ["", " \u{200b}", "\u{feff}", "Ada\u{202e}nimdA", "Ada\n", "\u{2066}Ada"] {
+            assert_eq!(Violations::new().display_text("display_name", bad, 256), None, "{bad:?}");
+        }
+        assert!(Violations::new().display_text("display_name", "Zoë 李 👩\u{200d}🔧", 256).is_some());
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Refusal {
         self
     }
 
+    /// As [`Self::about`], where the refusal does not name its resource itself.
+    #[must_use]
+    pub fn about_unless_told(self, resource: impl Display) -> Self {
+        if self.0.subject.is_some() { self } else { self.about(resource) }
+    }
+
     /// Says when a retry can succeed.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {

@@ -30,6 +30,17 @@ pub enum DataFolderError {
         .0.display(), .0.display()
     )]
     OpenToOthers(PathBuf),
+    /// A file that was there is gone.
+    #[error(
+        "the data folder {} has lost {}; put it back from a copy of the whole folder, or begin with an empty folder",
+        .path.display(), .file.display()
+    )]
+    Lost {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        file: PathBuf,
+    },
     /// The file system refuses.
     #[error("the data folder {} cannot be used: {error}", .path.display())]
     Unusable {
@@ -88,6 +99,31 @@ impl DataFolder {
     /// Where the keys of this process stand.
     pub fn keys(&self) -> PathBuf {
         self.path.join("keys")
+    }
+
+    /// Refuses a folder that was whole once and has lost one of its files since: made anew, the lost one would be
+    /// empty, and the others would go on as if it were not.
+    pub fn check_whole(&self, files: &[PathBuf]) -> Result<(), DataFolderError> {
+        if !self.whole().exists() {
+            return Ok(());
+        }
+        let lost = |file: &&PathBuf| !fs::metadata(file).is_ok_and(|file| file.len() > 0);
+        match files.iter().find(lost) {
+            Some(file) => Err(DataFolderError::Lost { path: self.path.clone(), file: file.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that all files are there; from now on [`Self::check_whole`] misses them.
+    pub fn note_whole(&self) -> Result<(), DataFolderError> {
+        let unusable = |error| DataFolderError::Unusable { path: self.path.clone(), error };
+        let mut options = OpenOptions::new();
+        let whole = options.write(true).create(true).truncate(false).mode(0o600).open(self.whole());
+        whole.and_then(|file| file.sync_all()).map_err(unusable)
+    }
+
+    fn whole(&self) -> PathBuf {
+        self.path.join("whole")
     }
 }
 

@@ -14,7 +14,7 @@ use crate::status::status_in;
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// A call to a peer takes at most this long.
 const LONGEST_PEER_CALL: Duration = Duration::from_secs(5);
-/// Time that is kept from a peer, so that its silence can still be answered.
+/// Time that is kept from a peer, so that its silence can still be answered; of a short time a quarter.
 const KEPT_FROM_PEER: Duration = Duration::from_millis(50);
 /// The longest time by which the answer precedes the client's deadline.
 const LONGEST_LEAD: Duration = Duration::from_millis(20);
@@ -33,7 +33,7 @@ pub fn remaining() -> Option<Duration> {
 /// How long a call to a peer may take, so that its failure can be told in time; zero when there is no such time.
 pub fn for_peer() -> Duration {
     remaining().map_or(LONGEST_PEER_CALL, |remaining| {
-        let kept = KEPT_FROM_PEER.max(remaining / 20);
+        let kept = KEPT_FROM_PEER.min(remaining / 4).max(remaining / 20);
         remaining.saturating_sub(kept).min(LONGEST_PEER_CALL)
     })
 }
@@ -73,6 +73,11 @@ fn granted(headers: &HeaderMap, longest_call: Duration) -> Duration {
         }
         Some(_) | None => longest_call,
     }
+}
+
+/// Runs what the current request needs and others too: it has the time of a call to a peer, whatever the request has.
+pub(crate) async fn apart<R>(work: impl Future<Output = R>) -> R {
+    DEADLINE.scope(Instant::now() + LONGEST_PEER_CALL, work).await
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit; anything else counts as not given, as the transport has it.
@@ -135,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_gets_less_than_is_left() {
         assert_eq!(for_peer(), LONGEST_PEER_CALL);
-        for (left, peer) in [(60_000, 5_000), (4_000, 3_800), (200, 150), (40, 0)] {
+        for (left, peer) in [(60_000, 5_000), (4_000, 3_800), (200, 150), (40, 30)] {
             let deadline = Instant::now() + Duration::from_millis(left);
             let granted = DEADLINE.scope(deadline, async { for_peer() }).await;
             // What is left shrinks while the test runs, and never grows.

@@ -11,7 +11,7 @@ use access::service_key::PrivateKey;
 use access::{Call, Caller, Service};
 use aws_lc_rs::hmac;
 use database::Db;
-use kernel::{Clock, Code, Ids, Refusal, RequestId, Timestamp, Violations};
+use kernel::{Clock, Code, Ids, Refusal, RequestId, Timestamp, Violations, reason};
 use tonic::{Request, Response, Status};
 
 use crate::config::Network;
@@ -79,6 +79,12 @@ impl Edge {
         Ok(self.call_of(Some(caller), request.get_ref(), method, request_id))
     }
 
+    /// As [`Self::call`] where a token plays no part: one that came along is not looked at, or who renews an expired
+    /// one could not.
+    pub fn anonymous_call<M: prost::Message>(&self, request: &Request<M>, method: &'static str) -> Call {
+        self.call_of(None, request.get_ref(), method, "")
+    }
+
     /// As [`Self::call`] where no token is needed: nobody calls, or the operator if a good token came along.
     pub fn public_call<M: prost::Message>(
         &self,
@@ -108,7 +114,14 @@ impl Edge {
             Err(error) => error.into(),
         };
         self.record(call, target, &refusal).await;
-        Err(self.status(&refusal))
+        let refusal = refusal.about_unless_told(target);
+        let about_the_request_id = [reason::REQUEST_ID_REUSED, reason::COMMIT_OUTCOME_UNKNOWN];
+        match call.request_id {
+            Some(request_id) if about_the_request_id.contains(&refusal.reason()) => {
+                Err(self.status(&refusal.with("request_id", request_id)))
+            }
+            _ => Err(self.status(&refusal)),
+        }
     }
 
     /// Where the call comes from, for limits per source: an address, or `in-process`.

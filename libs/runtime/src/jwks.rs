@@ -7,11 +7,14 @@ use api::identity::v1::GetJsonWebKeySetRequest;
 use api::identity::v1::session_service_client::SessionServiceClient;
 use kernel::Refusal;
 
+use crate::deadline;
 use crate::peer::Peer;
 
 /// Fetches the key set through `GetJsonWebKeySet`.
+///
+/// Others wait for it too: who comes with a short deadline must not make it fail for them.
 pub fn fetch_keys(identity: Peer) -> FetchKeys {
-    FetchKeys::new(move || fetch(identity.clone()))
+    FetchKeys::new(move || deadline::apart(fetch(identity.clone())))
 }
 
 async fn fetch(identity: Peer) -> Result<KeySet, Refusal> {

@@ -64,6 +64,12 @@ impl KeyFolder {
         Ok(Self { services, operator })
     }
 
+    /// The files of a key folder.
+    pub fn files(dir: &Path) -> Vec<PathBuf> {
+        let services = Service::ALL.map(|service| dir.join(format!("{service}.key")));
+        services.into_iter().chain([dir.join("operator.key")]).collect()
+    }
+
     /// The private key of a service.
     pub fn service(&self, service: Service) -> &PrivateKey {
         self.services.get(&service).expect("`open_or_create` reads or makes one key for each service")

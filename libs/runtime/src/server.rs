@@ -4,6 +4,7 @@
 
 mod hard_stop;
 mod health;
+mod incoming;
 mod layered;
 
 use std::convert::Infallible;
@@ -15,13 +16,11 @@ use std::time::Duration;
 use access::token::TokenVerifier;
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
-use hard_stop::Stoppable;
 pub use health::Health;
 pub use layered::Layered;
 
@@ -43,6 +42,10 @@ pub struct Limits {
     pub concurrent_streams: u32,
     /// All headers of one call.
     pub header_list_bytes: u32,
+    /// Connections at the same time; one beyond is closed at once.
+    pub connections: usize,
+    /// A connection on which the client has not said by then that it speaks HTTP/2 is closed.
+    pub preface: Duration,
     /// An older connection is asked to close, so that clients spread over new replicas.
     pub connection_age: Duration,
 }
@@ -53,6 +56,8 @@ impl Default for Limits {
             longest_call: Duration::from_secs(10),
             concurrent_streams: 200,
             header_list_bytes: 16 * 1024,
+            connections: 10_000,
+            preface: Duration::from_secs(10),
             connection_age: Duration::from_mins(30),
         }
     }
@@ -116,9 +121,8 @@ impl Server {
         let cut_off = CancellationToken::new();
         // Also when this future is dropped, no connection outlives it.
         let cut_off_at_end = cut_off.clone().drop_guard();
-        let incoming = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .map(|accepted| accepted.map(|stream| Stoppable::new(stream, &cut_off)));
+        let accepted = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = incoming::admitted(accepted, &self.limits, cut_off);
         let dispatch = Dispatch {
             own: Layered::infrastructure(infrastructure(&self.health)?, self.limits.longest_call),
             services: self.services.into(),

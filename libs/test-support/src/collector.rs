@@ -1,5 +1,6 @@
 //! A collector inside the test: it keeps every span and metric that is exported to it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -14,6 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -59,6 +61,21 @@ impl Collector {
             .flat_map(|request| &request.resource_metrics)
             .flat_map(|metrics| &metrics.scope_metrics);
         scopes.flat_map(|scope| scope.metrics.iter().map(|metric| metric.name.clone())).collect()
+    }
+
+    /// The keys of all labels of a histogram's points so far.
+    pub fn labels_of(&self, metric: &str) -> BTreeSet<String> {
+        let metrics = self.metrics.lock().expect("nobody panics");
+        let scopes = metrics
+            .iter()
+            .flat_map(|request| &request.resource_metrics)
+            .flat_map(|metrics| &metrics.scope_metrics);
+        let of_name = scopes.flat_map(|scope| &scope.metrics).filter(|found| found.name == metric);
+        let points = of_name.filter_map(|found| match &found.data {
+            Some(Data::Histogram(histogram)) => Some(&histogram.data_points),
+            _ => None,
+        });
+        points.flatten().flat_map(|point| &point.attributes).map(|label| label.key.clone()).collect()
     }
 
     /// Everything that was exported, as text.

@@ -6,3 +6,4 @@ pub mod clock;
 pub mod collector;
 pub mod database;
 pub mod ids;
+pub mod plan;

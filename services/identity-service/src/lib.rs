@@ -126,6 +126,11 @@ pub fn migrations() -> Migrations {
 
 /// Puts the context together.
 pub fn build(deps: Deps) -> Built {
+    assemble(deps).0
+}
+
+/// Puts the context together; tests reach behind the wire by the use cases.
+fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
     let judge = LocalJudge::new(deps.db.clone(), deps.clock.clone());
     let keys = SigningKeys::new(deps.db.clone(), deps.ids.clone(), &deps.key);
     let fetch = keys.fetch_keys(deps.clock.clone());
@@ -139,7 +144,7 @@ pub fn build(deps: Deps) -> Built {
         page_tokens: Arc::new(PageTokens::new(&deps.key, deps.clock.clone())),
     };
     let verifier = TokenVerifier::new(Service::Identity, deps.issuer, deps.trust, fetch, deps.clock);
-    Built {
+    let built = Built {
         parts: ServiceParts {
             service: Service::Identity,
             routes: handlers.routes(),
@@ -147,5 +152,6 @@ pub fn build(deps: Deps) -> Built {
             verifier: Arc::new(verifier),
         },
         workers: workers::all(&use_cases),
-    }
+    };
+    (built, use_cases)
 }

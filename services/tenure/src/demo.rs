@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use access::token::AUDIENCE;
+use identity_service::SignUpPolicy;
 use runtime::clock::{system_clock, system_ids};
+use runtime::shutdown::wait_for_signal;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::options::Settings;
@@ -47,17 +49,20 @@ pub async fn run(settings: &Settings, exit: bool) -> Result<ExitCode, DemoFailed
     let folder = tempfile::Builder::new().prefix("tenure-demo-").tempdir().map_err(DemoFailed::Folder)?;
     let mut settings = settings.clone();
     settings.data_dir = folder.path().join("data");
+    // The play signs organisations up as anybody would, whoever may do so elsewhere.
+    settings.identity.sign_up = SignUpPolicy::Open;
     let running = Running::start(&settings).await?;
-    let played = play_against(&running).await;
+    // A signal during the play ends it, so that its folder goes as well.
+    let played = tokio::select! {
+        played = play_against(&running) => played,
+        () = wait_for_signal() => return Ok(running.stop().await),
+    };
     match (played, exit) {
         (Ok(farewell), false) => {
             print_farewell(running.address, &farewell);
             Ok(running.until_stopped().await)
         }
-        (Ok(_), true) => {
-            running.stop().await;
-            Ok(ExitCode::SUCCESS)
-        }
+        (Ok(_), true) => Ok(running.stop().await),
         (Err(failed), _) => {
             running.stop().await;
             Err(failed)

@@ -26,6 +26,9 @@ pub struct Databases {
 }
 
 impl Databases {
+    /// Their names in a data folder.
+    pub const NAMES: [&'static str; 3] = ["directory", "identity", "subscription"];
+
     /// Opens the three files of a data folder.
     pub async fn open(folder: &DataFolder) -> Result<Self, OpenError> {
         let settings = |name| {
@@ -33,9 +36,9 @@ impl Databases {
             DatabaseSettings::at(url)
         };
         Ok(Self {
-            directory: Db::open(&settings("directory"), &directory_service::migrations()).await?,
-            identity: Db::open(&settings("identity"), &identity_service::migrations()).await?,
-            subscription: Db::open(&settings("subscription"), &subscription_service::migrations()).await?,
+            directory: Db::open(&settings(Self::NAMES[0]), &directory_service::migrations()).await?,
+            identity: Db::open(&settings(Self::NAMES[1]), &identity_service::migrations()).await?,
+            subscription: Db::open(&settings(Self::NAMES[2]), &subscription_service::migrations()).await?,
         })
     }
 

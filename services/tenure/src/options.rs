@@ -45,7 +45,7 @@ pub enum Command {
 /// What only the holder of the data folder can do.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
-    /// Prints an operator token, good for a short while; every use of it is in the audit log.
+    /// Prints an operator token, good for a short while; what is changed with it, and refused, is in the change log.
     Token {
         /// How long it is good, such as 10m; one hour at most.
         #[arg(long, default_value = "10m")]
@@ -95,7 +95,8 @@ pub struct Options {
     /// Longest time that a call may take, whatever the client's deadline.
     #[arg(long, env = "TENURE_REQUEST_TIMEOUT", default_value = "30s", global = true)]
     request_timeout: String,
-    /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; nothing is exported without one.
+    /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; when left out, the standard
+    /// variable `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and nothing is exported without either.
     #[arg(long, env = "TENURE_OTLP_ENDPOINT", global = true)]
     otlp_endpoint: Option<String>,
     /// Share of calls that are traced when the caller does not say, from 0 to 1.
@@ -139,18 +140,20 @@ impl Settings {
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigInvalid> {
         let mut problems = Problems::new();
-        problems.extend(config::unknown_variables(&Cli::command(), environment));
+        let environment: Vec<_> = environment.collect();
+        problems.extend(config::unknown_variables(&Cli::command(), environment.iter().cloned()));
         let listen: Option<SocketAddr> = problems.take("--listen", options.listen.parse());
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !options.plaintext {
             // K34: nothing but loopback is served in clear by accident.
             problems.add("--listen", "is not a loopback address: add --plaintext to serve it without TLS");
         }
         let identity = identity_settings(options, listen, &mut problems);
-        let request_timeout = problems.take("--request-timeout", config::duration(&options.request_timeout));
+        let request_timeout = problems.take("--request-timeout", call_time(&options.request_timeout));
         let prices = prices(options, &mut problems);
-        let telemetry = telemetry(options, &mut problems);
-        if options.issuer.is_empty() || options.issuer == access::token::OPERATOR_ISSUER {
-            problems.add("--issuer", "must not be empty or `operator`");
+        let telemetry = telemetry(options, &environment, &mut problems);
+        if options.issuer.is_empty() || is_taken(&options.issuer) {
+            // Whose token it is follows from `iss`, so the issuer's name is nobody else's.
+            problems.add("--issuer", "must not be empty, `operator` or the name of a service");
         }
         problems
             .take("--initial-domain-suffix", directory_service::check_suffix(&options.initial_domain_suffix));
@@ -175,6 +178,20 @@ impl Options {
     pub const fn data_dir(&self) -> &PathBuf {
         &self.data_dir
     }
+}
+
+/// The longest time of a call: at most a minute, by which the counting of a minute's refusals is over.
+fn call_time(text: &str) -> Result<Duration, String> {
+    let time = config::duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&time) {
+        Ok(time)
+    } else {
+        Err("must be from 1s to 60s".to_owned())
+    }
+}
+
+fn is_taken(issuer: &str) -> bool {
+    issuer == access::token::OPERATOR_ISSUER || issuer.parse::<access::Service>().is_ok()
 }
 
 fn identity_settings(
@@ -229,7 +246,17 @@ fn prices(options: &Options, problems: &mut Problems) -> Option<PriceList> {
     problems.take("--price-list", PriceList::from_json(&text))
 }
 
-fn telemetry(options: &Options, problems: &mut Problems) -> Option<TelemetrySettings> {
+/// The variable by which processes are commonly told where their collector is.
+const STANDARD_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+fn telemetry(
+    options: &Options,
+    environment: &[(OsString, OsString)],
+    problems: &mut Problems,
+) -> Option<TelemetrySettings> {
+    let standard = environment.iter().find(|(name, _)| name == STANDARD_OTLP_ENDPOINT);
+    let standard = standard.map(|(_, endpoint)| endpoint.to_string_lossy().into_owned());
+    let otlp_endpoint = options.otlp_endpoint.clone().or(standard).filter(|endpoint| !endpoint.is_empty());
     let sample_ratio = problems.take("--trace-ratio", config::ratio(&options.trace_ratio));
     let log_format = match options.log_format.as_str() {
         "text" => Some(LogFormat::Text),
@@ -239,7 +266,7 @@ fn telemetry(options: &Options, problems: &mut Problems) -> Option<TelemetrySett
             None
         }
     };
-    if let Some(endpoint) = &options.otlp_endpoint {
+    if let Some(endpoint) = &otlp_endpoint {
         problems.take("--otlp-endpoint", endpoint.parse::<http::Uri>());
     }
     problems.take("--log", runtime::telemetry::check_filter(&options.log));
@@ -247,7 +274,7 @@ fn telemetry(options: &Options, problems: &mut Problems) -> Option<TelemetrySett
         service_name: "tenure".to_owned(),
         log_filter: options.log.clone(),
         log_format: log_format?,
-        otlp_endpoint: options.otlp_endpoint.clone(),
+        otlp_endpoint,
         sample_ratio: sample_ratio?,
     })
 }

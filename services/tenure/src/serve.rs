@@ -3,16 +3,23 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use database::Db;
 use runtime::clock::{system_clock, system_ids};
 use runtime::data_folder::{DataFolder, DataFolderError};
 use runtime::keys::{KeyError, KeyFolder};
 use runtime::server::{Health, ServeError, Server};
 use runtime::shutdown::{Shutdown, Tasks, run_until_stopped};
+use runtime::worker::Worker;
 use tokio::net::TcpListener;
 
 use crate::embedded::{Databases, Deps, Embedded};
 use crate::options::Settings;
+
+/// How often a service's readiness is looked at.
+const STORAGE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the server could not start or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +65,19 @@ impl Running {
     /// Locks the data folder, opens the databases, starts workers and the server.
     pub async fn start(settings: &Settings) -> Result<Self, ServeFailed> {
         let folder = DataFolder::lock(&settings.data_dir)?;
+        let mut files = KeyFolder::files(&folder.keys());
+        files.extend(Databases::NAMES.map(|name| folder.path().join(format!("{name}.db"))));
+        folder.check_whole(&files)?;
         let keys = KeyFolder::open_or_create(&folder.keys())?;
         let databases = Databases::open(&folder).await?;
+        folder.note_whole()?;
         let deps = Deps::new(settings, databases.clone(), system_clock(), system_ids());
         let embedded = Embedded::build(&deps, &keys);
         let listen = |source| ServeFailed::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let (shutdown, tasks) = (Shutdown::new(), Tasks::new());
+        let watched = watched(&embedded, &databases);
         for worker in embedded.workers {
             worker.start(&tasks, shutdown.clone());
         }
@@ -73,15 +85,24 @@ impl Running {
             Server::new(vec![embedded.directory, embedded.identity, embedded.subscription], embedded.limits);
         let health = server.health();
         let (soft, hard) = (shutdown.soft_stopped(), shutdown.hard_stopped());
-        let crashed = tasks.clone();
+        let (crashed, ending) = (tasks.clone(), shutdown.clone());
         tasks.spawn("server", async move {
             if let Err(error) = server.serve(listener, soft, hard).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the server failed");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the server failed; the process stops"
+                );
                 crashed.note_crash("server");
+                ending.soft();
             }
         });
+        watch_storage(&health, watched).start(&tasks, shutdown.clone());
         health.set_serving().await;
         tracing::info!(%address, "serving");
+        if !address.ip().is_loopback() {
+            // K34: said aloud, since it was allowed by a flag that is easily forgotten.
+            tracing::warn!(%address, "serving without TLS: whoever is on the network can read everything");
+        }
         Ok(Self { address, keys, folder, databases, health, shutdown, tasks })
     }
 
@@ -96,15 +117,37 @@ impl Running {
         stopped.exit_code()
     }
 
-    /// Stops at once in order, without waiting for a signal.
-    pub async fn stop(self) {
-        self.health.set_not_serving().await;
+    /// Stops at once in order, without waiting for a signal; says how that went.
+    pub async fn stop(self) -> ExitCode {
         self.shutdown.soft();
-        self.tasks.close_and_wait(std::time::Duration::from_secs(25)).await;
-        self.shutdown.hard();
-        self.databases.close().await;
-        drop(self.folder);
+        self.until_stopped().await
     }
+}
+
+/// Names of a service's servers, and the database that it is nothing without.
+type Watched = Vec<(Vec<&'static str>, Db)>;
+
+fn watched(embedded: &Embedded, databases: &Databases) -> Watched {
+    let Databases { directory, identity, subscription } = databases.clone();
+    vec![
+        (embedded.directory.names().to_vec(), directory),
+        (embedded.identity.names().to_vec(), identity),
+        (embedded.subscription.names().to_vec(), subscription),
+    ]
+}
+
+/// Readiness is a service's own storage (K34): asked every few seconds, told by health.
+fn watch_storage(health: &Health, watched: Watched) -> Worker {
+    let (health, watched) = (health.clone(), Arc::new(watched));
+    Worker::new("watch_storage", STORAGE_CHECK_INTERVAL, move || {
+        let (health, watched) = (health.clone(), Arc::clone(&watched));
+        async move {
+            for (names, db) in watched.iter() {
+                health.report(names, db.ping().await.is_ok()).await;
+            }
+            Ok(false)
+        }
+    })
 }
 
 /// `tenure serve`.

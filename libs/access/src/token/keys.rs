@@ -13,8 +13,10 @@ use kernel::{Refusal, Timestamp};
 
 /// The longest accepted key id, in bytes.
 const MOST_KID_BYTES: usize = 64;
-/// An unknown key id causes at most one fetch in this time.
+/// A key id that is not known causes at most one fetch in this time.
 const REFETCH_PAUSE: Duration = Duration::from_secs(10);
+/// The same before any fetch has succeeded: a process that starts before identity does not wait for long.
+const FIRST_FETCH_PAUSE: Duration = Duration::from_secs(1);
 /// How long known keys stay good when identity cannot be asked.
 const KEYS_STAY_GOOD: Duration = Duration::from_hours(24);
 
@@ -65,15 +67,22 @@ struct Known {
     max_age: Duration,
     fetched_at: Option<Timestamp>,
     tried_at: Option<Timestamp>,
+    /// How many fetches have ended.
+    tries: u64,
+    /// Why the last fetch failed, if it did: what identity publishes meanwhile is not known then.
+    failure: Option<Refusal>,
 }
 
 /// The keys known to this process.
 pub(super) struct KeyRing {
     fetch: FetchKeys,
+    /// Held by whoever fetches; the others wait and share the outcome.
+    fetching: tokio::sync::Mutex<()>,
     known: Mutex<Known>,
 }
 
 /// What the ring knows of a key id.
+#[derive(Debug)]
 pub(super) enum Lookup {
     Key(DecodingKey),
     Unknown,
@@ -81,7 +90,7 @@ pub(super) enum Lookup {
 
 impl KeyRing {
     pub(super) fn new(fetch: FetchKeys) -> Self {
-        Self { fetch, known: Mutex::default() }
+        Self { fetch, fetching: tokio::sync::Mutex::default(), known: Mutex::default() }
     }
 
     /// The key with this id, fetched where it must be; a set that cannot be had is UNAVAILABLE, not a bad token.
@@ -89,58 +98,70 @@ impl KeyRing {
         if kid.is_empty() || kid.len() > MOST_KID_BYTES {
             return Ok(Lookup::Unknown);
         }
-        if let Some(key) = self.fresh(kid, now) {
+        let (fresh, tries) = {
+            let known = self.known();
+            (known.key(kid, now, known.max_age), known.tries)
+        };
+        if let Some(key) = fresh {
             return Ok(Lookup::Key(key));
         }
-        let failed = if self.may_fetch(now) { self.refresh(now).await.err() } else { None };
-        match (self.good(kid, now), failed) {
+        self.follow(kid, now, tries).await;
+        let known = self.known();
+        match (known.key(kid, now, KEYS_STAY_GOOD), &known.failure) {
             (Some(key), _) => Ok(Lookup::Key(key)),
-            (None, Some(refusal)) => Err(refusal),
-            (None, None) if self.has_keys(now) => Ok(Lookup::Unknown),
-            (None, None) => Err(Refusal::dependency_unavailable("identity-service")),
+            (None, Some(refusal)) => Err(refusal.clone()),
+            (None, None) => Ok(Lookup::Unknown),
         }
     }
 
-    async fn refresh(&self, now: Timestamp) -> Result<(), Refusal> {
-        let set = (self.fetch.0)().await?;
-        let keys = set
-            .keys
-            .iter()
-            .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)));
-        let mut known = self.known();
-        known.keys = keys.collect();
-        known.max_age = set.max_age;
-        known.fetched_at = Some(now);
-        Ok(())
-    }
-
-    fn fresh(&self, kid: &str, now: Timestamp) -> Option<DecodingKey> {
-        let known = self.known();
-        let fresh = known.fetched_at.is_some_and(|at| now.since(at) <= known.max_age);
-        known.keys.get(kid).filter(|_| fresh).cloned()
-    }
-
-    fn good(&self, kid: &str, now: Timestamp) -> Option<DecodingKey> {
-        let known = self.known();
-        let good = known.fetched_at.is_some_and(|at| now.since(at) <= KEYS_STAY_GOOD);
-        known.keys.get(kid).filter(|_| good).cloned()
-    }
-
-    fn has_keys(&self, now: Timestamp) -> bool {
-        self.known().fetched_at.is_some_and(|at| now.since(at) <= KEYS_STAY_GOOD)
-    }
-
-    fn may_fetch(&self, now: Timestamp) -> bool {
-        let mut known = self.known();
-        let may =
-            known.fetched_at.is_none() || known.tried_at.is_none_or(|at| now.since(at) >= REFETCH_PAUSE);
-        if may {
-            known.tried_at = Some(now);
+    /// Fetches the set, unless another caller has done so since `tries` fetches had ended, or did so just before.
+    async fn follow(&self, kid: &str, now: Timestamp, tries: u64) {
+        let _turn = match self.fetching.try_lock() {
+            Ok(turn) => turn,
+            // A key that is still good need not wait for others' fetch.
+            Err(_) if self.known().key(kid, now, KEYS_STAY_GOOD).is_some() => return,
+            Err(_) => self.fetching.lock().await,
+        };
+        if !self.known().may_fetch(now, tries) {
+            return;
         }
-        may
+        // A fetch that its caller's deadline cuts off here counts for nothing: with short deadlines anybody could keep
+        // the keys from all others.
+        let fetched = (self.fetch.0)().await;
+        self.known().learn(fetched, now);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The key with this id, unless the set is older than `age`.
+    fn key(&self, kid: &str, now: Timestamp, age: Duration) -> Option<DecodingKey> {
+        let good = self.fetched_at.is_some_and(|at| now.since(at) <= age);
+        self.keys.get(kid).filter(|_| good).cloned()
+    }
+
+    fn may_fetch(&self, now: Timestamp, tries: u64) -> bool {
+        let pause = if self.fetched_at.is_some() { REFETCH_PAUSE } else { FIRST_FETCH_PAUSE };
+        self.tries == tries && self.tried_at.is_none_or(|at| now.since(at) >= pause)
+    }
+
+    /// Takes in what a fetch that began at `now` brought.
+    fn learn(&mut self, fetched: Result<KeySet, Refusal>, now: Timestamp) {
+        self.tries += 1;
+        self.tried_at = Some(now);
+        match fetched {
+            Ok(set) => {
+                let decoded =
+                    |key: &PublicKey| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?));
+                self.keys = set.keys.iter().filter_map(decoded).collect();
+                self.max_age = set.max_age;
+                self.fetched_at = Some(now);
+                self.failure = None;
+            }
+            Err(refusal) => self.failure = Some(refusal),
+        }
     }
 }

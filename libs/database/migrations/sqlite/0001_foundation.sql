@@ -78,4 +78,5 @@ CREATE TABLE holds (
     hold_time INTEGER NOT NULL,
     PRIMARY KEY (directory, reason)
 ) STRICT;
-CREATE INDEX holds_by_hold_time ON holds (hold_time);
+-- For rounds over what is held, and over what is being let go.
+CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);

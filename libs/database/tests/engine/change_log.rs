@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use access::Call;
+use access::{Call, Caller};
 use database::change_log::{Change, ChangeKind, append};
 use database::verify::{Verified, verify};
 use database::{Db, on, refusals, sequencer};
-use kernel::{Refusal, Timestamp, reason};
+use kernel::{Code, Reason, Refusal, Timestamp, new_ids, reason};
 use test_support::clock::{ManualClock, START};
 use tokio::task::JoinSet;
 
@@ -19,7 +19,7 @@ const HIGHEST: &str = "SELECT COALESCE(MAX(position), 0) FROM change_log";
 const SEALS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM change_seals";
 
 /// One transaction that changes `rows` things.
-async fn change(db: &Db, call: &Call, rows: usize) {
+pub(crate) async fn change(db: &Db, call: &Call, rows: usize) {
     let mut tx = db.write().await.unwrap();
     for row in 0..rows {
         let resource = format!("things/{}-{row}", call.new_id);
@@ -96,6 +96,33 @@ async fn tampering_with_an_entry_shows_and_is_named() {
 }
 
 #[tokio::test]
+async fn an_end_that_was_cut_off_and_an_entry_that_was_removed_show() {
+    for (cut, position) in [
+        (
+            [
+                "DELETE FROM change_log WHERE position >= 4",
+                "DELETE FROM change_seals WHERE last_position >= 4",
+            ],
+            4,
+        ),
+        (
+            ["DELETE FROM change_log WHERE position = 2", "DELETE FROM change_seals WHERE last_position = 2"],
+            2,
+        ),
+    ] {
+        let store = store().await;
+        for round in 0..5 {
+            change(&store.db, &call(round, 1), 1).await;
+            sequence(&store.db, START).await;
+        }
+        for statement in cut {
+            crate::execute(&store.db, statement).await;
+        }
+        assert_eq!(verify(&store.db).await.unwrap(), Verified::Broken { position }, "{cut:?}");
+    }
+}
+
+#[tokio::test]
 async fn equal_refusals_of_a_minute_are_one_row_and_become_one_sealed_entry() {
     let store = store().await;
     let refusal = Refusal::permission_denied("a/permission", "directories/x");
@@ -113,10 +140,50 @@ async fn equal_refusals_of_a_minute_are_one_row_and_become_one_sealed_entry() {
 }
 
 #[tokio::test]
+async fn trying_one_foreign_id_after_the_other_makes_one_row() {
+    let store = store().await;
+    let refusal = Refusal::permission_denied("a/permission", "directories/x");
+    for round in 0..5 {
+        let foreign = format!("directories/{}/liens/{round}", new_ids::derive(&[&round.to_string()]));
+        refusals::record(&store.db, &call(round, 1), &refusal, &foreign).await.unwrap();
+        let own = format!("directories/{}/liens/1", crate::directory());
+        refusals::record(&store.db, &call(round, 1), &refusal, &own).await.unwrap();
+    }
+    assert_eq!(number(&store.db, "SELECT CAST(COUNT(*) AS BIGINT) FROM refusals").await, 2);
+    let foreign = "SELECT count FROM refusals WHERE target = 'directories/*/liens/*'";
+    assert_eq!(number(&store.db, foreign).await, 5);
+}
+
+#[tokio::test]
+async fn what_an_operator_is_refused_is_recorded_where_it_was_tried() {
+    let store = store().await;
+    let mut call = call(1, 1);
+    call.caller = Some(Caller::Operator("one".to_owned()));
+    let refusal = Refusal::permission_denied("a/permission", "directories/x");
+    for target in [format!("directories/{}/users/1", crate::directory()), String::new()] {
+        refusals::record(&store.db, &call, &refusal, &target).await.unwrap();
+    }
+    let directories =
+        "SELECT CAST(COUNT(DISTINCT directory) AS BIGINT) FROM refusals WHERE actor = 'operators/one'";
+    assert_eq!(number(&store.db, directories).await, 2);
+}
+
+#[tokio::test]
+async fn a_revoked_session_and_a_used_up_quota_are_recorded() {
+    let store = store().await;
+    let quota = Refusal::new(Code::ResourceExhausted, Reason::new("SUBSCRIPTION_QUOTA"), "no more");
+    for refusal in [Refusal::unauthenticated(reason::SESSION_REVOKED, "revoked"), quota] {
+        refusals::record(&store.db, &call(1, 1), &refusal, "things/1").await.unwrap();
+    }
+    assert_eq!(number(&store.db, "SELECT CAST(COUNT(*) AS BIGINT) FROM refusals").await, 2);
+}
+
+#[tokio::test]
 async fn what_is_malformed_or_throttled_is_not_recorded() {
     let store = store().await;
     for refusal in [
         Refusal::internal(),
+        Refusal::new(Code::ResourceExhausted, reason::RATE_LIMITED, "slowly"),
         Refusal::unauthenticated(reason::TOKEN_MISSING, "no token"),
         Refusal::dependency_unavailable("identity-service"),
         Refusal::invalid_fields(Vec::new()),

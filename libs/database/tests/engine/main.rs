@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod change_log;
+mod healing;
 mod holds;
 mod idempotency;
 mod permits;
+mod reconnecting;
+mod sequencing;
 
 use access::permission::BeActive;
 use access::{Call, Caller, Permit, SignedIn};

@@ -1,6 +1,8 @@
 //! The health protocol: one status for the server and the same for each service in it.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tonic_health::ServingStatus;
@@ -12,15 +14,16 @@ use tonic_health::server::{HealthReporter, HealthService};
 pub struct Health {
     reporter: HealthReporter,
     names: Vec<String>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Health {
     /// Every service, and the server as a whole (the empty name), `NOT_SERVING`.
     pub(super) fn not_serving(names: impl Iterator<Item = &'static str>) -> Self {
         let names = names.chain([""]).map(str::to_owned).collect();
-        let health = Self { reporter: HealthReporter::new(), names };
+        let health = Self { reporter: HealthReporter::new(), names, stopping: Arc::default() };
         // Nobody else knows the reporter yet, so its lock is free and the future is ready at once.
-        let ready = pin!(health.set_not_serving()).poll(&mut Context::from_waker(Waker::noop()));
+        let ready = pin!(health.set(ServingStatus::NotServing)).poll(&mut Context::from_waker(Waker::noop()));
         debug_assert_eq!(ready, Poll::Ready(()), "the reporter is not shared yet");
         health
     }
@@ -30,9 +33,21 @@ impl Health {
         self.set(ServingStatus::Serving).await;
     }
 
-    /// Calls are better sent elsewhere; whoever sends one is still served.
+    /// The process stops: calls are better sent elsewhere, and no report changes that any more.
     pub async fn set_not_serving(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
         self.set(ServingStatus::NotServing).await;
+    }
+
+    /// Whether these servers can do their work now.
+    pub async fn report(&self, names: &[&'static str], can_serve: bool) {
+        if self.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let status = if can_serve { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for name in names {
+            self.reporter.set_service_status(name, status).await;
+        }
     }
 
     pub(super) fn service(&self) -> HealthServer<HealthService> {

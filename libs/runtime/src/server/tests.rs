@@ -1,10 +1,10 @@
 //! The server as a client sees it: who is let in, deadlines, health, reflection, the two stages of stopping.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use access::Service;
-use access::token::Claims;
+use access::token::{Claims, Trust};
 use api::directory::v1::ResolveDomainRequest;
 use tokio::sync::Notify;
 use tokio_stream::once;
@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::clock::system_clock;
+use crate::peer::Peer;
 use crate::testing::{
     ISSUER, Keys, RESOLVE, Running, Scripted, authorise, directory, directory_with, request, told,
 };
@@ -127,6 +128,31 @@ async fn a_missing_key_set_is_not_the_tokens_fault() {
     authorise(&mut request, &principal_token(&keys));
     let status = server.resolve(request).await.unwrap_err();
     assert_eq!((told(&status).0, told(&status).1.as_str()), (Code::Unavailable, "DEPENDENCY_UNAVAILABLE"));
+}
+
+#[tokio::test]
+async fn a_key_set_that_does_not_come_in_time_is_told_in_time_and_awaited_for_all() {
+    let (asked, keys) = (Arc::new(Mutex::new(None)), Keys::new());
+    let asking = Arc::clone(&asked);
+    let identity = Peer::of(tower::service_fn(move |request: http::Request<Body>| {
+        *asking.lock().unwrap() = Some(request.headers()["grpc-timeout"].clone());
+        std::future::pending::<Result<http::Response<Body>, tonic::Status>>()
+    }));
+    let fetch = crate::jwks::fetch_keys(identity);
+    let verifier =
+        TokenVerifier::new(Service::Directory, ISSUER.to_owned(), Trust::default(), fetch, system_clock());
+    let service = directory_with(Scripted::echo(), Arc::new(verifier), &Limits::default());
+    let request = http::Request::post(RESOLVE)
+        .header("authorization", format!("Bearer {}", principal_token(&keys)))
+        .header("grpc-timeout", "200m")
+        .body(Body::empty());
+    let response = service.oneshot(request.unwrap()).await.unwrap();
+    let status = tonic::Status::from_header_map(response.headers()).unwrap();
+    assert_eq!((told(&status).0, told(&status).1.as_str()), (Code::Unavailable, "DEPENDENCY_UNAVAILABLE"));
+    // The fetch itself has its own time: who comes with a short deadline makes it fail for nobody.
+    let granted = asked.lock().unwrap().take().unwrap();
+    let granted: u64 = granted.to_str().unwrap().strip_suffix('u').unwrap().parse().unwrap();
+    assert!(granted > 4_000_000, "{granted}");
 }
 
 #[tokio::test]

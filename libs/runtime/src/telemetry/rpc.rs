@@ -100,11 +100,13 @@ struct Measurement<'a> {
 
 impl Drop for Measurement<'_> {
     fn drop(&mut self) {
+        let elapsed = self.started.elapsed();
         let labels = [
             KeyValue::new("rpc", StringValue::from(Arc::clone(self.name))),
             KeyValue::new("code", code_name(self.code)),
         ];
-        self.server.durations.record(self.started.elapsed().as_secs_f64(), &labels);
+        self.server.durations.record(elapsed.as_secs_f64(), &labels);
+        tracing::debug!(rpc = %self.name, code = code_name(self.code), ?elapsed, "answered");
     }
 }
 

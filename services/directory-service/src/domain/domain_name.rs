@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// U-02: a user principal name has room for a domain of so many characters.
 pub(crate) const MOST_INITIAL_DOMAIN: usize = 48;
+/// The longest label of an initial domain.
+const MOST_INITIAL_LABEL: usize = 32;
 /// DNS: the longest name.
 const MOST_NAME: usize = 253;
 /// DNS: the longest label.
@@ -15,8 +17,8 @@ const MOST_LABEL: usize = 63;
 /// Why a text is no label of an initial domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LabelInvalid {
-    /// Nothing, or more than DNS allows.
-    #[error("must have 1 to 63 characters")]
+    /// Nothing, or too much.
+    #[error("must have 1 to 32 characters")]
     Length,
     /// Something but letters, digits and hyphens.
     #[error("must consist of the letters a to z, digits and hyphens")]
@@ -99,6 +101,9 @@ impl DomainSuffix {
     /// D-10: the initial domain of a label, folded to lower case.
     pub(crate) fn initial_domain(&self, label: &str) -> Result<DomainName, LabelInvalid> {
         let label = label.to_ascii_lowercase();
+        if label.len() > MOST_INITIAL_LABEL {
+            return Err(LabelInvalid::Length);
+        }
         fits_dns(&label)?;
         // RFC 5891: `xn--` and its like are spellings of other names, which one could mistake for each other.
         if label.get(2..4) == Some("--") {
@@ -175,10 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn u_02_an_initial_domain_has_at_most_48_characters() {
-        assert_eq!(suffix().initial_domain(&"a".repeat(32)).unwrap().as_str().len(), 48);
-        assert_eq!(suffix().initial_domain(&"a".repeat(33)), Err(LabelInvalid::Domain(32)));
-        assert_eq!(suffix().initial_domain(&"a".repeat(64)), Err(LabelInvalid::Length));
+    fn u_02_a_label_has_at_most_32_characters_and_an_initial_domain_48() {
+        let (short, long) = ("t.example".parse().unwrap(), "tenure.internal.example".parse().unwrap());
+        let length = |suffix: &DomainSuffix, label: usize| {
+            suffix.initial_domain(&"a".repeat(label)).map(|domain| domain.as_str().len())
+        };
+        assert_eq!(length(&suffix(), 32), Ok(48));
+        assert_eq!(length(&short, 32), Ok(42));
+        assert_eq!(length(&short, 33), Err(LabelInvalid::Length));
+        assert_eq!(length(&long, 24), Ok(48));
+        assert_eq!(length(&long, 25), Err(LabelInvalid::Domain(24)));
+        let too_long = LabelInvalid::Length.to_string();
+        assert!(too_long.contains(&format!("1 to {MOST_INITIAL_LABEL} ")), "{too_long}");
     }
 
     #[test]

@@ -6,7 +6,6 @@ CREATE TABLE directory_states (
     state TEXT NOT NULL,
     revision INTEGER NOT NULL,
     admin_guard INTEGER NOT NULL,
-    display_name TEXT NOT NULL,
     initial_domain TEXT NOT NULL,
     create_time INTEGER NOT NULL
 ) STRICT;
@@ -81,6 +80,7 @@ CREATE TABLE role_assignments (
     PRIMARY KEY (directory, id)
 ) STRICT;
 CREATE UNIQUE INDEX role_assignments_by_principal ON role_assignments (directory, principal, role);
+CREATE INDEX role_assignments_by_holder ON role_assignments (directory, principal, create_time, id);
 CREATE INDEX role_assignments_by_create_time ON role_assignments (directory, create_time, id);
 CREATE INDEX role_assignments_by_role ON role_assignments (directory, role, create_time, id);
 

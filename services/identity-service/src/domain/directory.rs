@@ -1,6 +1,10 @@
-//! What identity knows of a directory: its state, its name, its initial domain.
+//! What identity knows of a directory: its state and its initial domain.
 //!
 //! The directory itself belongs to the directory context.
+
+use kernel::DirectoryId;
+
+use super::refused::Refused;
 
 stored! {
     /// A directory's state, as far as sign-ins and rights are concerned (K2).
@@ -21,6 +25,16 @@ stored! {
 pub(crate) struct KnownDirectory {
     pub(crate) state: DirectoryState,
     pub(crate) revision: i64,
-    pub(crate) display_name: String,
     pub(crate) initial_domain: String,
+}
+
+/// Refuses unless the directory is known and in use; nothing is added to any other.
+pub(crate) fn require_active(
+    directory: DirectoryId,
+    known: Option<KnownDirectory>,
+) -> Result<KnownDirectory, Refused> {
+    match known {
+        Some(known) if known.state == DirectoryState::Active => Ok(known),
+        other => Err(Refused::DirectoryNotActive { directory, state: other.map(|known| known.state) }),
+    }
 }

@@ -1,7 +1,8 @@
 //! The saga of a sign-up (K18): its states, and what a retry with its `request_id` meets.
 //!
-//! STARTED -> CREATED -> DONE; STARTED -> REFUSED (a retry is a new attempt); STARTED -> ABANDONING -> ABANDONED.
+//! STARTED -> CREATED -> DONE; STARTED -> REFUSED (a retry is a new attempt); STARTED -> ABANDONING -> ABANDONED (or REFUSED).
 
+use access::{Caller, Service};
 use kernel::{DirectoryId, Timestamp, new_ids};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -45,6 +46,9 @@ pub(crate) struct NewDirectory {
     pub(crate) agreement_type: AgreementType,
 }
 
+/// The step that makes the directory.
+pub(crate) const CREATE: &str = "create";
+
 /// The saga's row.
 #[derive(Debug, Clone)]
 pub(crate) struct SignUp {
@@ -63,6 +67,14 @@ impl SignUp {
     /// The request id of one step of this attempt towards the directory context (K40).
     pub(crate) fn inner_request_id(&self, step: &str) -> Uuid {
         new_ids::derive(&[&self.id.to_string(), &self.attempt.to_string(), step])
+    }
+
+    /// The directory that this attempt's request makes: the directory context derives its id as everybody does (K7).
+    pub(crate) fn directory_made(&self) -> DirectoryId {
+        const METHOD: &str = "/tenure.directory.v1.DirectoryService/CreateDirectory";
+        let actor = Caller::Service(Service::Identity).actor();
+        let request_id = self.inner_request_id(CREATE).to_string();
+        DirectoryId::from_uuid(new_ids::derive(&[&actor, METHOD, &request_id]))
     }
 }
 

@@ -31,6 +31,11 @@ impl Rate {
         now.plus(WINDOW).micros() - self.cost()
     }
 
+    /// Whether a subject whose debt ends then may spend one more time now.
+    pub(crate) fn allows(self, full_time: Timestamp, now: Timestamp) -> bool {
+        full_time.micros() <= self.latest(now)
+    }
+
     /// How long until the next time is allowed.
     pub(crate) fn wait(self, full_time: Timestamp, now: Timestamp) -> Duration {
         full_time.since(Timestamp::from_micros(self.latest(now))).max(Duration::from_millis(1))
@@ -46,7 +51,7 @@ mod tests {
         let (rate, now) = (Rate::per_hour(100), Timestamp::from_seconds(1_000_000));
         let mut full_time = now.micros();
         let mut allowed = 0;
-        while full_time.max(now.micros()) <= rate.latest(now) {
+        while rate.allows(Timestamp::from_micros(full_time), now) {
             full_time += rate.cost();
             allowed += 1;
         }

@@ -105,6 +105,13 @@ pub(crate) fn key(text: &str) -> String {
     text.to_ascii_lowercase()
 }
 
+/// The key to look for when somebody claims to have a name.
+///
+/// A text with control characters is nobody's name, and PostgreSQL holds no NUL: nobody has the empty key.
+pub(crate) fn search_key(text: &str) -> String {
+    if text.chars().any(char::is_control) { String::new() } else { key(text) }
+}
+
 fn is_domain(domain: &str) -> bool {
     domain.contains('.')
         && domain.split('.').all(|label| {

@@ -21,6 +21,9 @@ const MOST_NAME: usize = 113;
 const MOST_CLIENT_DESCRIPTION: usize = 256;
 /// The most roles, and the most permissions, of one question.
 const MOST_ASKED: usize = 100;
+/// The session that does not exist.
+const NOBODYS_SESSION: SessionId = SessionId::from_uuid(uuid::Uuid::nil());
+const PRINCIPAL_FORM: &str = "must have the form directories/*/users/* or directories/*/serviceAccounts/*";
 const ROLE_FORM: &str = "must have the form directoryRoles/*";
 const PROVEN: &str = "nothing was wrong";
 
@@ -39,7 +42,7 @@ pub(super) fn user(violations: &mut Violations, field: &str, text: &str) -> Opti
 fn principal(violations: &mut Violations, field: &str, text: &str) -> Option<Principal> {
     let read = text.parse().ok();
     if read.is_none() {
-        violations.add(field, "must have the form directories/*/users/* or directories/*/serviceAccounts/*");
+        violations.add(field, PRINCIPAL_FORM);
     }
     read
 }
@@ -59,15 +62,17 @@ fn session(violations: &mut Violations, field: &str, text: &str) -> Option<(Prin
 
 /// `directoryRoles/*`; whether there is such a role is not asked here.
 fn role(violations: &mut Violations, field: &str, text: &str) -> Option<String> {
-    let slug = text.strip_prefix("directoryRoles/").filter(|slug| {
-        !slug.is_empty()
-            && slug.len() <= 100
-            && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    });
+    let slug = slug(text);
     if slug.is_none() {
         violations.add(field, ROLE_FORM);
     }
     slug.map(ToOwned::to_owned)
+}
+
+fn slug(name: &str) -> Option<&str> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let slug = name.strip_prefix("directoryRoles/")?;
+    ((1..=100).contains(&slug.len()) && slug.bytes().all(allowed)).then_some(slug)
 }
 
 pub(super) fn sign_in(request: wire::SignInRequest) -> Parsed<SignInCommand> {
@@ -156,8 +161,11 @@ pub(super) struct RoleAssignmentPage {
 }
 
 const ROLE_ASSIGNMENT_FILTER: &[Allowed] = &[
-    Allowed { field: "principal", kind: FieldKind::Exact },
-    Allowed { field: "role", kind: FieldKind::Exact },
+    Allowed {
+        field: "principal",
+        kind: FieldKind::Equals { form: PRINCIPAL_FORM, fits: |text| text.parse::<Principal>().is_ok() },
+    },
+    Allowed { field: "role", kind: FieldKind::Equals { form: ROLE_FORM, fits: |text| slug(text).is_some() } },
 ];
 
 pub(super) fn list_role_assignments(
@@ -173,17 +181,12 @@ pub(super) fn list_role_assignments(
         role: None,
         size: size.expect(PROVEN),
     };
-    let mut violations = Violations::new();
     for condition in filter::parse(&request.filter, ROLE_ASSIGNMENT_FILTER)? {
-        if condition.operator != filter::Operator::Equals {
-            violations.add("filter", format!("{} can be compared with = only", condition.field));
-        } else if condition.field == "principal" {
-            page.principal = principal(&mut violations, "filter", &condition.value);
-        } else {
-            page.role = role(&mut violations, "filter", &condition.value);
+        match condition.field {
+            "principal" => page.principal = condition.value.parse().ok(),
+            _ => page.role = slug(&condition.value).map(ToOwned::to_owned),
         }
     }
-    violations.finish()?;
     Ok(page)
 }
 
@@ -194,7 +197,10 @@ pub(super) fn check_directory_role(request: &wire::CheckDirectoryRoleRequest) ->
     let principal = principal(&mut violations, "principal", &request.principal);
     let session = match request.session.as_str() {
         "" => None,
-        text => session(&mut violations, "session", text).map(|(_, session)| session),
+        text => session(&mut violations, "session", text).map(|(holder, session)| {
+            // Somebody else's session is none of the principal's, whatever its id.
+            if Some(holder) == principal { session } else { NOBODYS_SESSION }
+        }),
     };
     for (field, count) in [
         ("any_of_roles", request.any_of_roles.len()),
@@ -301,8 +307,18 @@ mod tests {
         };
         let page = list_role_assignments(&request("role = \"directoryRoles/global-administrator\"")).unwrap();
         assert_eq!(page.role.as_deref(), Some("global-administrator"));
-        for wrong in ["role != \"directoryRoles/x\"", "principal = \"x\"", "etag = \"x\"", "OR"] {
-            assert!(list_role_assignments(&request(wrong)).is_err(), "{wrong}");
+        for wrong in [
+            "role != \"directoryRoles/x\"",
+            "role = \"x\"",
+            "principal = \"x\"",
+            "principal = \"directories/x/users/y\"",
+            "principal = \"a\0b\"",
+            "etag = \"x\"",
+            "OR",
+        ] {
+            let refusal = list_role_assignments(&request(wrong)).unwrap_err();
+            assert_eq!(refusal.reason(), kernel::reason::FILTER_INVALID, "{wrong}");
+            assert!(matches!(refusal.metadata(), [("position", _), ("cause", _)]), "{wrong}: {refusal:?}");
         }
     }
 }

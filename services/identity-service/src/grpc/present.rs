@@ -174,17 +174,11 @@ pub(super) fn role_assignment(
     directory: DirectoryId,
     assignment: &RoleAssignment,
 ) -> wire::DirectoryRoleAssignment {
-    // Which operator token it was stands in the audit; to others every operator is the operator.
-    let by_operator = assignment.create_principal.starts_with("operators/");
     wire::DirectoryRoleAssignment {
         name: format!("{}/roleAssignments/{}", directory_name(directory), assignment.id),
         role: role_name(&assignment.role),
         principal: Principal::User(directory, assignment.principal).to_string(),
-        create_principal: if by_operator {
-            "operator".to_owned()
-        } else {
-            assignment.create_principal.clone()
-        },
+        create_principal: assignment.create_principal.clone(),
         create_time: Some(timestamp(assignment.create_time)),
         expire_time: assignment.expire_time.map(timestamp),
         etag: Etag::of(assignment.revision).into(),

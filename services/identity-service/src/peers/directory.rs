@@ -14,7 +14,7 @@ use runtime::peer::{Peer, PeerError};
 use tonic::{Code, Status};
 
 use crate::domain::refused::Refused;
-use crate::domain::sign_up::{AgreementType, SignUp};
+use crate::domain::sign_up::{AgreementType, CREATE, SignUp};
 
 /// The directory context.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(crate) enum NotMade {
     DomainTaken { domain: String },
     /// The directory context does not take what it was given; the text is for a person.
     Invalid(String),
+    /// It was made longer ago than the directory context keeps its answers (K39).
+    RequestIdReused,
     /// There is no answer, or none that fits.
     Unavailable,
 }
@@ -61,7 +63,7 @@ impl DirectoryPeer {
                 ..Directory::default()
             }),
             initial_domain_label: new.label.clone(),
-            request_id: sign_up.inner_request_id("create").to_string(),
+            request_id: sign_up.inner_request_id(CREATE).to_string(),
         };
         let response = DirectoryServiceClient::new(self.0.clone()).create_directory(request).await;
         let directory = response.map_err(not_made)?.into_inner().directory.ok_or(NotMade::Unavailable)?;
@@ -129,6 +131,9 @@ fn not_made(status: Status) -> NotMade {
     let mut error = PeerError::of(status);
     if error.is(ErrorReason::InitialDomainTaken.reason()) {
         return NotMade::DomainTaken { domain: error.metadata.remove("domain").unwrap_or_default() };
+    }
+    if error.is(ErrorReason::RequestIdReused.reason()) {
+        return NotMade::RequestIdReused;
     }
     if code == Code::InvalidArgument { NotMade::Invalid(text) } else { NotMade::Unavailable }
 }

@@ -42,8 +42,10 @@ pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Option<Found>, Store
     let select = "SELECT users.directory, users.id, credentials.password_hash FROM users
         JOIN credentials ON credentials.directory = users.directory AND credentials.user_id = users.id
         WHERE users.upn_key = $1 AND users.state <> 'DELETED' AND users.user_type = 'MEMBER'";
-    let row: Option<(Uuid, Uuid, String)> =
-        on!(tx, |c| sqlx::query_as(select).bind(user_principal_name::key(name)).fetch_optional(c).await)?;
+    let row: Option<(Uuid, Uuid, String)> = on!(tx, |c| sqlx::query_as(select)
+        .bind(user_principal_name::search_key(name))
+        .fetch_optional(c)
+        .await)?;
     Ok(row.map(|(directory, user, password_hash)| Found {
         directory: DirectoryId::from_uuid(directory),
         user: UserId::from_uuid(user),

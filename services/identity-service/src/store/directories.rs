@@ -52,12 +52,11 @@ pub(crate) async fn other_admins(
 
 /// What is known of a directory.
 pub(crate) async fn find(tx: &mut Tx, directory: DirectoryId) -> Result<Option<KnownDirectory>, StoreError> {
-    let select =
-        "SELECT state, revision, display_name, initial_domain FROM directory_states WHERE directory = $1";
-    let row: Option<(String, i64, String, String)> =
+    let select = "SELECT state, revision, initial_domain FROM directory_states WHERE directory = $1";
+    let row: Option<(String, i64, String)> =
         on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).fetch_optional(c).await)?;
-    row.map(|(state, revision, display_name, initial_domain)| {
-        Ok(KnownDirectory { state: read(&state)?, revision, display_name, initial_domain })
+    row.map(|(state, revision, initial_domain)| {
+        Ok(KnownDirectory { state: read(&state)?, revision, initial_domain })
     })
     .transpose()
 }
@@ -70,13 +69,12 @@ pub(crate) async fn insert(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let insert = "INSERT INTO directory_states
-            (directory, state, revision, admin_guard, display_name, initial_domain, create_time)
-        VALUES ($1, $2, $3, 0, $4, $5, $6)";
+            (directory, state, revision, admin_guard, initial_domain, create_time)
+        VALUES ($1, $2, $3, 0, $4, $5)";
     on!(tx, |c| sqlx::query(insert)
         .bind(permit.directory().uuid())
         .bind(directory.state.as_str())
         .bind(directory.revision)
-        .bind(&directory.display_name)
         .bind(&directory.initial_domain)
         .bind(now.micros())
         .execute(c)

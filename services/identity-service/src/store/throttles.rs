@@ -33,10 +33,15 @@ pub(crate) async fn spend(
     if spent == 1 {
         return Ok(Ok(()));
     }
+    Ok(Err(full_time(tx, subject).await?.unwrap_or(now)))
+}
+
+/// When the subject's debt ends; `None` when it has none.
+pub(crate) async fn full_time(tx: &mut Tx, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
     let select = "SELECT full_time FROM throttles WHERE subject = $1";
     let full_time: Option<i64> =
         on!(tx, |c| sqlx::query_scalar(select).bind(subject.as_slice()).fetch_optional(c).await)?;
-    Ok(Err(full_time.map_or(now, Timestamp::from_micros)))
+    Ok(full_time.map(Timestamp::from_micros))
 }
 
 /// Gives one time back.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use access::Service;
+use access::{Call, Caller, Service};
 use api::directory::v1::directory_service_server::{DirectoryService, DirectoryServiceServer};
 use api::directory::v1::domain_service_server::{DomainService, DomainServiceServer};
 use api::directory::v1::*;
-use kernel::{Reason, Refusal, new_ids};
+use kernel::{Clock, Reason, Refusal, RequestId, Timestamp, reason};
 use runtime::peer::Peer;
 use runtime::status::status;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -18,23 +19,79 @@ use tonic::{Request, Response, Status};
 pub(super) enum Trouble {
     CreateNotDone,
     CreateAnswerLost,
+    /// The next directory is made, and its answer waits until it is released.
+    CreateAnswerHeld,
+    /// The next label is told to be taken, once that answer is released.
+    TakenAnswerHeld,
+    /// Every label is told to be taken.
+    Taken,
     ActivateNotDone,
     AbandonNotDone,
 }
 
-#[derive(Default)]
 struct State {
+    clock: Clock,
     troubles: Vec<Trouble>,
-    by_request: HashMap<String, Directory>,
+    /// What was made by a request, and when: answers are kept for a day.
+    by_request: HashMap<String, (Timestamp, Directory)>,
     /// Directories by name, in their state; the labels of those that are not deleted are taken.
     directories: HashMap<String, Directory>,
     domains: HashMap<String, String>,
 }
 
-#[derive(Clone, Default)]
-pub(super) struct FakeDirectory(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(super) struct FakeDirectory {
+    state: Arc<Mutex<State>>,
+    held: Arc<Notify>,
+    pub(super) release: Arc<Notify>,
+}
 
 impl FakeDirectory {
+    pub(super) fn new(clock: Clock) -> Self {
+        let (troubles, by_request) = (Vec::new(), HashMap::new());
+        let (directories, domains) = (HashMap::new(), HashMap::new());
+        let state = State { clock, troubles, by_request, directories, domains };
+        Self { state: Arc::new(Mutex::new(state)), held: Arc::default(), release: Arc::default() }
+    }
+
+    /// Waits until an answer is held.
+    pub(super) async fn holds(&self) {
+        self.held.notified().await;
+    }
+
+    async fn hold(&self) {
+        self.held.notify_one();
+        self.release.notified().await;
+    }
+
+    fn create(&self, message: &CreateDirectoryRequest) -> Result<(Directory, bool), Status> {
+        let mut state = self.state.lock().unwrap();
+        state.has(Trouble::CreateNotDone)?;
+        if let Some((at, made)) = state.by_request.get(&message.request_id) {
+            return if state.clock.now().since(*at) < database::idempotency::RECORD_LIFETIME {
+                Ok((made.clone(), false))
+            } else {
+                Err(refused(&Refusal::failed_precondition(reason::REQUEST_ID_REUSED, "too late")))
+            };
+        }
+        let domain = format!("{}.tenure.internal", message.initial_domain_label);
+        if state.taken(&domain) {
+            return Err(taken(&domain));
+        }
+        let mut made = Directory {
+            name: format!("directories/{}", made_by(&message.request_id)),
+            initial_domain: domain,
+            revision: 1,
+            ..message.directory.clone().unwrap()
+        };
+        made.set_state(directory::State::Provisioning);
+        let now = state.clock.now();
+        state.by_request.insert(message.request_id.clone(), (now, made.clone()));
+        state.directories.insert(made.name.clone(), made.clone());
+        state.has(Trouble::CreateAnswerLost)?;
+        Ok((made, state.once(Trouble::CreateAnswerHeld)))
+    }
+
     pub(super) fn peer(&self) -> Peer {
         let (peer, slot) = Peer::later();
         let routes = Routes::new(DirectoryServiceServer::new(self.clone()))
@@ -44,21 +101,28 @@ impl FakeDirectory {
     }
 
     pub(super) fn suffers(&self, troubles: &[Trouble]) {
-        self.0.lock().unwrap().troubles = troubles.to_vec();
+        self.state.lock().unwrap().troubles = troubles.to_vec();
     }
 
     pub(super) fn states(&self) -> Vec<directory::State> {
-        self.0.lock().unwrap().directories.values().map(Directory::state).collect()
+        self.state.lock().unwrap().directories.values().map(Directory::state).collect()
     }
 
     pub(super) fn verify_domain(&self, domain: &str, directory: &str) {
-        self.0.lock().unwrap().domains.insert(domain.into(), directory.into());
+        self.state.lock().unwrap().domains.insert(domain.into(), directory.into());
     }
 }
 
 impl State {
     fn has(&self, trouble: Trouble) -> Result<(), Status> {
         if self.troubles.contains(&trouble) { Err(Status::unavailable("scripted")) } else { Ok(()) }
+    }
+
+    /// Whether a trouble was set, which passes with this.
+    fn once(&mut self, trouble: Trouble) -> bool {
+        let before = self.troubles.len();
+        self.troubles.retain(|other| *other != trouble);
+        self.troubles.len() < before
     }
 
     fn taken(&self, domain: &str) -> bool {
@@ -69,11 +133,27 @@ impl State {
 
     fn set(&mut self, name: &str, state: directory::State) -> Result<Directory, Status> {
         let not_found = Refusal::not_found(Reason::new("DIRECTORY_NOT_FOUND"), name);
-        let found = self.directories.get_mut(name).ok_or_else(|| status(Service::Directory, &not_found))?;
+        let found = self.directories.get_mut(name).ok_or_else(|| refused(&not_found))?;
         found.set_state(state);
         found.revision += 1;
         Ok(found.clone())
     }
+}
+
+fn refused(refusal: &Refusal) -> Status {
+    status(Service::Directory, refusal)
+}
+
+fn taken(domain: &str) -> Status {
+    refused(&Refusal::already_exists(Reason::new("INITIAL_DOMAIN_TAKEN"), "taken").with("domain", domain))
+}
+
+/// The id that directory-service gives to what a request of identity-service makes.
+fn made_by(request_id: &str) -> uuid::Uuid {
+    let identity = Caller::Service(Service::Identity);
+    let method = "/tenure.directory.v1.DirectoryService/CreateDirectory";
+    let request_id = RequestId::derived(request_id.parse().unwrap());
+    Call::derive_id(Some(&identity), method, Some(request_id), &test_support::ids::seeded(1))
 }
 
 #[tonic::async_trait]
@@ -82,35 +162,29 @@ impl DirectoryService for FakeDirectory {
         &self,
         request: Request<CreateDirectoryRequest>,
     ) -> Result<Response<CreateDirectoryResponse>, Status> {
-        let mut state = self.0.lock().unwrap();
         let message = request.into_inner();
-        state.has(Trouble::CreateNotDone)?;
-        if let Some(made) = state.by_request.get(&message.request_id) {
-            return Ok(Response::new(CreateDirectoryResponse { directory: Some(made.clone()) }));
-        }
-        let domain = format!("{}.tenure.internal", message.initial_domain_label);
-        if state.taken(&domain) {
-            let taken = Refusal::already_exists(Reason::new("INITIAL_DOMAIN_TAKEN"), "taken");
-            return Err(status(Service::Directory, &taken.with("domain", domain)));
-        }
-        let mut made = Directory {
-            name: format!("directories/{}", new_ids::derive(&[&message.request_id])),
-            initial_domain: domain,
-            revision: 1,
-            ..message.directory.unwrap()
+        let (taken_now, taken_late) = {
+            let mut state = self.state.lock().unwrap();
+            (state.troubles.contains(&Trouble::Taken), state.once(Trouble::TakenAnswerHeld))
         };
-        made.set_state(directory::State::Provisioning);
-        state.by_request.insert(message.request_id, made.clone());
-        state.directories.insert(made.name.clone(), made.clone());
-        state.has(Trouble::CreateAnswerLost)?;
-        Ok(Response::new(CreateDirectoryResponse { directory: Some(made) }))
+        if taken_late {
+            self.hold().await;
+        }
+        if taken_now || taken_late {
+            return Err(taken(&message.initial_domain_label));
+        }
+        let (directory, held) = self.create(&message)?;
+        if held {
+            self.hold().await;
+        }
+        Ok(Response::new(CreateDirectoryResponse { directory: Some(directory) }))
     }
 
     async fn activate_directory(
         &self,
         request: Request<ActivateDirectoryRequest>,
     ) -> Result<Response<ActivateDirectoryResponse>, Status> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.has(Trouble::ActivateNotDone)?;
         let directory = state.set(&request.get_ref().name, directory::State::Active)?;
         Ok(Response::new(ActivateDirectoryResponse { directory: Some(directory) }))
@@ -120,7 +194,7 @@ impl DirectoryService for FakeDirectory {
         &self,
         request: Request<AbandonDirectoryRequest>,
     ) -> Result<Response<AbandonDirectoryResponse>, Status> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.has(Trouble::AbandonNotDone)?;
         let directory = state.set(&request.get_ref().name, directory::State::Deleted)?;
         Ok(Response::new(AbandonDirectoryResponse { directory: Some(directory) }))
@@ -154,10 +228,10 @@ impl DomainService for FakeDirectory {
         &self,
         request: Request<ResolveDomainRequest>,
     ) -> Result<Response<ResolveDomainResponse>, Status> {
-        let state = self.0.lock().unwrap();
+        let state = self.state.lock().unwrap();
         let Some(directory) = state.domains.get(&request.get_ref().domain) else {
             let unknown = Refusal::not_found(Reason::new("DOMAIN_NOT_FOUND"), "domain");
-            return Err(status(Service::Directory, &unknown));
+            return Err(refused(&unknown));
         };
         let mut answer = ResolveDomainResponse { directory: directory.clone(), ..Default::default() };
         answer.set_state(DomainState::Verified);

@@ -3,6 +3,7 @@
 //! Journeys over all contexts stand elsewhere.
 
 mod directory;
+mod limits;
 mod rights;
 mod sessions;
 mod sign_up;

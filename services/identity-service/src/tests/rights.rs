@@ -93,6 +93,8 @@ async fn services_give_the_session_and_others_ask_about_themselves_or_as_readers
     assert_eq!(by(&cy, without.clone()).await.unwrap().denial_reason(), DenialReason::RoleMissing);
     assert_eq!(by(&ada, without.clone()).await.unwrap().denial_reason(), DenialReason::RoleMissing);
     assert_eq!(by(&bo, without.clone()).await.unwrap_err().code(), Code::PermissionDenied);
+    let elsewhere = CheckDirectoryRoleRequest { directory: bo.directory(), ..without.clone() };
+    assert_eq!(reason(&by(&cy, elsewhere).await.unwrap_err()), "PERMISSION_DENIED");
     let about_ada = CheckDirectoryRoleRequest { session: String::new(), ..question(&ada) };
     assert_eq!(by(&cy, about_ada.clone()).await.unwrap_err().code(), Code::PermissionDenied);
     let operator = as_bearer(&world.operator(), about_ada);
@@ -191,6 +193,88 @@ async fn an_assignment_ends_by_the_clock_and_can_be_given_anew() {
 }
 
 #[tokio::test]
+async fn a_retry_after_the_assignments_end_gets_the_recorded_answer() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let cy = world.member(&ada, "cy").await;
+    let request = CreateRoleAssignmentRequest {
+        parent: ada.directory(),
+        role_assignment: Some(DirectoryRoleAssignment {
+            role: format!("directoryRoles/{BILLING}"),
+            principal: cy.user.name.clone(),
+            expire_time: Some(runtime::wire::timestamp(START.plus(Duration::from_mins(5)))),
+            ..Default::default()
+        }),
+        request_id: request_id("for five minutes"),
+        ..Default::default()
+    };
+    let give = || {
+        let (mut roles, request) = (world.roles(), as_bearer(&ada.token, request.clone()));
+        async move { roles.create_role_assignment(request).await }
+    };
+    let first = give().await.unwrap().into_inner();
+    world.clock.advance(Duration::from_mins(6));
+    assert_eq!(give().await.unwrap().into_inner(), first);
+}
+
+#[tokio::test]
+async fn k39_giving_a_role_again_after_a_day_is_told_that_its_id_was_used() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let cy = world.member(&ada, "cy").await;
+    for allow_existing in [false, true] {
+        let request = CreateRoleAssignmentRequest {
+            parent: ada.directory(),
+            role_assignment: Some(DirectoryRoleAssignment {
+                role: if allow_existing {
+                    "directoryRoles/reports-reader"
+                } else {
+                    "directoryRoles/guest-inviter"
+                }
+                .into(),
+                principal: cy.user.name.clone(),
+                ..Default::default()
+            }),
+            allow_existing,
+            request_id: request_id(&allow_existing.to_string()),
+        };
+        let ada = world.sign_in(&ada.user.user_principal_name).await;
+        world.roles().create_role_assignment(as_bearer(&ada.token, request.clone())).await.unwrap();
+        world.clock.advance(Duration::from_hours(25));
+        world.work("sweep").await.unwrap();
+        let ada = world.sign_in(&ada.user.user_principal_name).await;
+        let late = world.roles().create_role_assignment(as_bearer(&ada.token, request)).await.unwrap_err();
+        assert_eq!(reason(&late), "REQUEST_ID_REUSED", "{allow_existing}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_who_gives_a_role_is_told_by_name() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let cy = world.member(&ada, "cy").await;
+    let given = world.assign(&Persona { token: world.operator(), ..ada }, &cy.user, BILLING).await.unwrap();
+    let operator = kernel::new_ids::derive(&["operator"]);
+    assert_eq!(given.create_principal, format!("operators/{operator}"));
+}
+
+#[tokio::test]
+async fn a_session_of_somebody_else_is_none_of_the_principals() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let cy = world.member(&ada, "cy").await;
+    let ask = |session: String| async {
+        let question = CheckDirectoryRoleRequest { session, any_of_roles: Vec::new(), ..question(&cy) };
+        let answer = ask(world.as_service(Service::Directory), question).await;
+        (answer.decision(), answer.denial_reason())
+    };
+    let (_, own) = cy.session.name.rsplit_once('/').unwrap();
+    assert_eq!(ask(cy.session.name.clone()).await.0, Decision::Allowed);
+    let mismatched = format!("{}/sessions/{own}", ada.user.name);
+    assert_eq!(ask(mismatched).await, (Decision::Denied, DenialReason::SessionRevoked));
+}
+
+#[tokio::test]
 async fn nobody_takes_the_last_or_their_own_global_administrator_role() {
     let world = World::new().await;
     let ada = world.founded("contoso").await;
@@ -259,6 +343,10 @@ async fn a_member_lists_their_own_assignments_and_no_others() {
     assert_eq!(own.role_assignments.len(), 1);
     for filter in [String::new(), format!("principal = \"{}\"", ada.user.name)] {
         assert_eq!(reason(&list(filter).await.unwrap_err()), "PERMISSION_DENIED");
+    }
+    for filter in ["principal != \"x\"", "principal = \"users/me\"", "role = \"emperor\""] {
+        let refused = list(filter.to_owned()).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused)), (Code::InvalidArgument, "FILTER_INVALID".into()));
     }
 }
 

@@ -87,6 +87,18 @@ async fn failures_are_counted_by_name_known_or_not_and_successes_given_back() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_database_holds_is_unknown() {
+    let world = World::new().await;
+    world.founded("contoso").await;
+    let unknown = world.try_sign_in("nobody@contoso.tenure.internal", PASSWORD).await.unwrap_err();
+    for name in ["\0", "ada@contoso.tenure.internal\0", "ada\u{7}@contoso.tenure.internal"] {
+        let refused = world.try_sign_in(name, PASSWORD).await.unwrap_err();
+        assert_eq!(refused.details(), unknown.details(), "{name:?}: {refused:?}");
+    }
+    assert_eq!(reason(&unknown), "CREDENTIALS_INVALID");
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_exchanged_once_and_the_same_successor_comes_for_thirty_seconds() {
     let world = World::new().await;
     let ada = world.founded("contoso").await;

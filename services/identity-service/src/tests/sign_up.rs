@@ -130,20 +130,6 @@ async fn a_closed_server_and_an_enterprise_agreement_take_an_operator() {
     world.sign_up_as(&world.operator(), request).await.unwrap();
 }
 
-#[tokio::test]
-async fn one_source_begins_so_many_sign_ups_and_no_more() {
-    let settings = Settings { sign_up_per_source_per_hour: 2, ..Settings::default() };
-    let world = World::with(settings).await;
-    world.sign_up(sign_up_request("contoso", "1")).await.unwrap();
-    world.sign_up(sign_up_request("fabrikam", "2")).await.unwrap();
-    world.sign_up(sign_up_request("contoso", "1")).await.unwrap();
-    let refused = world.sign_up(sign_up_request("woodgrove", "3")).await.unwrap_err();
-    assert_eq!((refused.code(), reason(&refused)), (tonic::Code::ResourceExhausted, "RATE_LIMITED".into()));
-    assert_eq!(world.count("sign_ups").await, 2);
-    world.clock.advance(Duration::from_mins(31));
-    world.sign_up(sign_up_request("woodgrove", "3")).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_parallel_sign_ups_with_one_request_id_make_one_directory() {
     let world = World::new().await;
@@ -174,4 +160,85 @@ async fn sixty_four_parallel_sign_ups_for_one_label_have_one_winner() {
     let refusals = answers.iter().filter_map(|answer| answer.as_ref().err());
     assert!(refusals.map(reason).all(|reason| reason == "INITIAL_DOMAIN_TAKEN"));
     assert_eq!(world.count("users").await, 1);
+}
+
+const MORE_THAN_A_DAY: Duration = Duration::from_hours(25);
+
+#[tokio::test]
+async fn k39_a_sign_up_that_is_repeated_after_a_day_is_another_one_and_ends() {
+    let world = World::new().await;
+    world.sign_up(sign_up_request("contoso", "1")).await.unwrap();
+    world.clock.advance(MORE_THAN_A_DAY);
+    world.work("sweep").await.unwrap();
+    assert_eq!(world.count("sign_ups").await, 0);
+    for _ in 0..2 {
+        let late = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+        assert_eq!(reason(&late), "INITIAL_DOMAIN_TAKEN");
+    }
+    world.clock.advance(Duration::from_mins(3));
+    assert!(!world.work("finish sign-ups").await.unwrap(), "nothing is left to do");
+    assert_eq!(world.directory.states(), [State::Active]);
+    assert_eq!(world.count("users").await, 1);
+}
+
+#[tokio::test]
+async fn k39_a_sign_up_that_was_interrupted_for_a_day_is_given_up_and_its_label_free() {
+    for by_worker in [true, false] {
+        let world = World::new().await;
+        world.directory.suffers(&[Trouble::CreateAnswerLost]);
+        world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+        world.directory.suffers(&[]);
+        world.clock.advance(MORE_THAN_A_DAY);
+        if by_worker {
+            assert!(world.work("finish sign-ups").await.unwrap());
+        } else {
+            let late = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+            assert_eq!(
+                (late.code(), reason(&late)),
+                (tonic::Code::FailedPrecondition, "REQUEST_ID_REUSED".into())
+            );
+        }
+        assert_eq!(world.directory.states(), [State::Deleted]);
+        let again = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+        assert_eq!(reason(&again), "SIGN_UP_ABANDONED");
+        world.clock.advance(Duration::from_mins(3));
+        assert!(!world.work("finish sign-ups").await.unwrap());
+        world.sign_up(sign_up_request("contoso", "2")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_twin_that_is_refused_late_gets_the_answer_of_the_one_that_was_not() {
+    let world = World::new().await;
+    world.directory.suffers(&[Trouble::TakenAnswerHeld]);
+    let slow = world.sign_up(sign_up_request("contoso", "1"));
+    let fast = async {
+        world.directory.holds().await;
+        let made = world.sign_up(sign_up_request("contoso", "1")).await;
+        world.directory.release.notify_one();
+        made
+    };
+    let (slow, fast) = tokio::join!(slow, fast);
+    assert_eq!(slow.unwrap(), fast.unwrap());
+    assert_eq!(world.directory.states(), [State::Active]);
+}
+
+#[tokio::test]
+async fn a_directory_whose_attempt_a_twin_has_ended_is_given_up() {
+    let world = World::new().await;
+    world.directory.suffers(&[Trouble::CreateAnswerHeld]);
+    let slow = world.sign_up(sign_up_request("contoso", "1"));
+    let fast = async {
+        world.directory.holds().await;
+        world.directory.suffers(&[Trouble::Taken]);
+        let refused = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+        world.directory.suffers(&[]);
+        world.directory.release.notify_one();
+        refused
+    };
+    let (slow, fast) = tokio::join!(slow, fast);
+    assert_eq!(reason(&fast), "INITIAL_DOMAIN_TAKEN");
+    assert_eq!(reason(&slow.unwrap_err()), "SIGN_UP_ABANDONED");
+    assert_eq!(world.directory.states(), [State::Deleted]);
+    assert_eq!(world.count("users").await, 0);
 }

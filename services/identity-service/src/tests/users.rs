@@ -1,5 +1,7 @@
 //! Creating and reading people.
 
+use std::time::Duration;
+
 use access::Service;
 use api::identity::v1::user_service_client::UserServiceClient;
 use api::identity::v1::*;
@@ -36,6 +38,21 @@ async fn a_name_is_taken_in_any_case_and_a_retry_is_replayed() {
     let reused = world.users().create_user(as_bearer(&ada.token, other)).await.unwrap_err();
     assert_eq!(reason(&reused), "REQUEST_ID_REUSED");
     assert_eq!(world.count("users").await, 2);
+}
+
+#[tokio::test]
+async fn k39_a_retry_after_a_day_is_told_that_its_id_was_used() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let request = CreateUserRequest { request_id: request_id("cy"), ..World::new_user(&ada, "cy") };
+    world.users().create_user(as_bearer(&ada.token, request.clone())).await.unwrap();
+    world.clock.advance(Duration::from_hours(25));
+    world.work("sweep").await.unwrap();
+    let ada = world.sign_in(&ada.user.user_principal_name).await;
+    let late = world.users().create_user(as_bearer(&ada.token, request)).await.unwrap_err();
+    assert_eq!((late.code(), reason(&late)), (Code::FailedPrecondition, "REQUEST_ID_REUSED".into()));
+    let other = world.users().create_user(as_bearer(&ada.token, World::new_user(&ada, "cy"))).await;
+    assert_eq!(reason(&other.unwrap_err()), "USER_PRINCIPAL_NAME_TAKEN");
 }
 
 #[tokio::test]
@@ -149,13 +166,28 @@ async fn lists_are_paged_and_filtered() {
         ["cy"]
     );
     assert!(list("state = STATE_DELETED", 0, "").await.unwrap().users.is_empty());
+    assert_eq!(names(&list("state != STATE_ACTIVE", 0, "").await.unwrap()), ["cy"]);
+    assert_eq!(names(&list("state != STATE_DELETED", 0, "").await.unwrap()).len(), 4);
+    assert!(list("state = STATE_ACTIVE AND state != STATE_ACTIVE", 0, "").await.unwrap().users.is_empty());
+    assert!(list("user_type != USER_TYPE_MEMBER", 0, "").await.unwrap().users.is_empty());
+    assert_eq!(names(&list("display_name = kelvin", 0, "").await.unwrap()), ["Kelvin"]);
+    assert_eq!(names(&list("display_name != kelvin", 0, "").await.unwrap()), ["Ada", "cy", "kelly"]);
+    let begin = "display_name = \"KE*\" AND user_type = USER_TYPE_MEMBER AND state = STATE_ACTIVE";
+    let one = list(begin, 1, "").await.unwrap();
+    let other = list(begin, 1, &one.next_page_token).await.unwrap();
+    let mut found = [names(&one), names(&other)].concat();
+    found.sort();
+    assert_eq!(found, ["Kelvin", "kelly"]);
+    assert_eq!(other.next_page_token, "");
     let first = list("", 3, "").await.unwrap();
     let rest = list("", 3, &first.next_page_token).await.unwrap();
     assert_eq!((first.users.len(), rest.users.len(), rest.next_page_token.as_str()), (3, 1, ""));
     assert!(first.users.iter().all(|user| user.name != rest.users[0].name));
     let foreign = list("state = STATE_ACTIVE", 3, &first.next_page_token).await.unwrap_err();
     assert_eq!(reason(&foreign), "PAGE_TOKEN_INVALID");
-    assert_eq!(reason(&list("mail = \"x\"", 0, "").await.unwrap_err()), "FILTER_INVALID");
+    for wrong in ["mail = \"x\"", "display_name = \"a\0\"", "user_principal_name = \"a\0*\""] {
+        assert_eq!(reason(&list(wrong, 0, "").await.unwrap_err()), "FILTER_INVALID", "{wrong:?}");
+    }
 }
 
 #[tokio::test]

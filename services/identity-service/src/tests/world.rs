@@ -1,5 +1,6 @@
 //! The context as a test meets it: served in this process, on a fresh database, with a clock that stands still.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Service;
@@ -19,9 +20,11 @@ use sqlx::AssertSqlSafe;
 use test_support::clock::ManualClock;
 use test_support::database::{TestDatabase, fresh};
 use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
 
 use super::directory::FakeDirectory;
-use crate::{Deps, Settings, build, migrations};
+use crate::use_cases::UseCases;
+use crate::{Deps, Settings, assemble, migrations};
 
 pub(super) const PASSWORD: &str = "Passw0rd of a test";
 
@@ -30,6 +33,7 @@ pub(super) struct World {
     pub(super) clock: ManualClock,
     pub(super) directory: FakeDirectory,
     pub(super) workers: Vec<Worker>,
+    pub(super) use_cases: Arc<UseCases>,
     pub(super) peer: Peer,
     peer_key: PrivateKey,
     operator_key: PrivateKey,
@@ -52,6 +56,11 @@ impl Persona {
 
 pub(super) fn reason(status: &Status) -> String {
     PeerError::of(status.clone()).reason.unwrap_or_default()
+}
+
+/// When the caller may come back.
+pub(super) fn retry_delay(status: &Status) -> Duration {
+    status.get_details_retry_info().unwrap().retry_delay.unwrap()
 }
 
 pub(super) fn request_id(name: &str) -> String {
@@ -89,10 +98,10 @@ impl World {
     pub(super) async fn with(settings: Settings) -> Self {
         let database = fresh("identity", &migrations()).await;
         let clock = ManualClock::default();
-        let directory = FakeDirectory::default();
+        let directory = FakeDirectory::new(clock.clock());
         let key = || PrivateKey::generate().unwrap();
         let (peer_key, operator_key) = (key(), key());
-        let built = build(Deps {
+        let (built, use_cases) = assemble(Deps {
             db: database.db.clone(),
             clock: clock.clock(),
             ids: test_support::ids::seeded(7),
@@ -109,7 +118,7 @@ impl World {
         });
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
         let workers = built.workers;
-        Self { database, clock, directory, workers, peer, peer_key, operator_key }
+        Self { database, clock, directory, workers, use_cases, peer, peer_key, operator_key }
     }
 
     /// The peer as another service speaks to it.

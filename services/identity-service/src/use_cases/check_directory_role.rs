@@ -22,7 +22,10 @@ impl UseCases {
                 violations.finish()?;
             }
             Caller::Service(_) => {}
-            Caller::Principal(own) if own.principal == question.principal => {
+            // In another directory a principal is nobody, to itself as to everybody (P-11).
+            Caller::Principal(own)
+                if own.principal == question.principal && own.principal.directory() == question.directory =>
+            {
                 require_active(&self.judge, caller, Consistency::AtMostFiveSeconds, now).await?;
             }
             // K4: whoever reads a directory's role assignments may ask about its principals.

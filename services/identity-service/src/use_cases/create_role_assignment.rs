@@ -3,11 +3,11 @@
 use access::permission::WriteRoleAssignments;
 use access::{Call, Caller, Consistency, Permit, require, roles};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, idempotency, retry};
+use database::{StoreError, change_log, idempotency, retry};
 use kernel::{DirectoryId, Principal, RoleAssignmentId, Timestamp, Violations};
 
 use super::UseCases;
-use crate::domain::directory::DirectoryState;
+use crate::domain::directory::require_active;
 use crate::domain::refused::Refused;
 use crate::domain::role_assignment::RoleAssignment;
 use crate::domain::user::UserState;
@@ -32,12 +32,13 @@ impl UseCases {
         caller: &Caller,
         command: &CreateRoleAssignment,
     ) -> Result<RoleAssignment, Refused> {
-        if command.expire_time.is_some_and(|end| end <= call.now) {
-            let mut violations = Violations::new();
-            violations.add("role_assignment.expire_time", "must be in the future");
-            violations.finish()?;
-        }
         idempotency::once(&self.db, call, || async {
+            // Inside: a retry that comes after the end gets the recorded answer.
+            if command.expire_time.is_some_and(|end| end <= call.now) {
+                let mut violations = Violations::new();
+                violations.add("role_assignment.expire_time", "must be in the future");
+                violations.finish()?;
+            }
             let permit = require::<WriteRoleAssignments>(
                 &self.judge,
                 caller,
@@ -63,10 +64,11 @@ impl UseCases {
         }
         let assignment = new_assignment(call, permit, command)?;
         let directory = permit.directory();
-        let known = store::directories::find(&mut tx, directory).await?;
-        if known.as_ref().map(|known| known.state) != Some(DirectoryState::Active) {
-            return Err(Refused::DirectoryNotActive { directory, state: known.map(|known| known.state) });
+        // K39: looked for first, because what has expired is removed below.
+        if store::role_assignments::find(&mut tx, directory, assignment.id).await?.is_some() {
+            return Err(StoreError::RequestIdReused.into());
         }
+        require_active(directory, store::directories::find(&mut tx, directory).await?)?;
         let holder = store::users::find(&mut tx, directory, assignment.principal).await?;
         let holder = holder.ok_or(Refused::PrincipalNotFound(command.principal))?;
         if holder.state != UserState::Active {
@@ -77,7 +79,6 @@ impl UseCases {
         if !store::role_assignments::insert(&mut tx, permit, &assignment).await? {
             let held =
                 store::role_assignments::find_held(&mut tx, directory, holder.id, &assignment.role).await?;
-            let held = held.ok_or(Refused::Defect("an assignment that is there is not there"))?;
             if !command.allow_existing {
                 return Err(Refused::RoleAssignmentExists(directory, held.id));
             }

@@ -7,7 +7,7 @@ use database::{change_log, idempotency, retry};
 use kernel::{DirectoryId, UserId};
 
 use super::UseCases;
-use crate::domain::directory::{DirectoryState, KnownDirectory};
+use crate::domain::directory::require_active;
 use crate::domain::refused::Refused;
 use crate::domain::user::{FirstPassword, Profile, User};
 use crate::domain::user_principal_name::UserPrincipalName;
@@ -71,7 +71,7 @@ impl UseCases {
         if let Some(recorded) = idempotency::claim(&mut tx, call).await? {
             return Ok(recorded);
         }
-        active(permit.directory(), store::directories::find(&mut tx, permit.directory()).await?)?;
+        require_active(permit.directory(), store::directories::find(&mut tx, permit.directory()).await?)?;
         let user = new_user(call, command);
         if !store::users::insert(&mut tx, permit, &user).await? {
             return Err(Refused::UserPrincipalNameTaken(user.user_principal_name));
@@ -93,7 +93,7 @@ impl UseCases {
 
     async fn validate_user(&self, call: &Call, command: &CreateUser) -> Result<User, Refused> {
         let mut tx = self.db.read().await?;
-        active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
+        require_active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
         let user = new_user(call, command);
         if store::users::is_name_free(&mut tx, command.directory, &user.user_principal_name).await? {
             Ok(user)
@@ -105,7 +105,8 @@ impl UseCases {
     /// U-03, P-7: the domain is verified in this directory; its initial domain is known here, others are asked about.
     async fn check_domain(&self, command: &CreateUser) -> Result<(), Refused> {
         let mut tx = self.db.read().await?;
-        let known = active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
+        let known =
+            require_active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
         drop(tx);
         let domain = command.name.domain();
         if domain == known.initial_domain || self.directory.is_verified(&domain, command.directory).await? {
@@ -113,13 +114,6 @@ impl UseCases {
         } else {
             Err(Refused::DomainNotVerified(domain))
         }
-    }
-}
-
-fn active(directory: DirectoryId, known: Option<KnownDirectory>) -> Result<KnownDirectory, Refused> {
-    match known {
-        Some(known) if known.state == DirectoryState::Active => Ok(known),
-        other => Err(Refused::DirectoryNotActive { directory, state: other.map(|known| known.state) }),
     }
 }
 

@@ -57,7 +57,8 @@ impl UseCases {
         let locked = store::directories::lock_admins(&mut tx, permit).await?;
         let found = store::role_assignments::find(&mut tx, permit.directory(), command.id).await?;
         if let (Some(locked), Some(assignment)) = (&locked, &found) {
-            Etag::guard(command.etag.as_ref(), assignment.revision)?;
+            let name = format!("directories/{}/roleAssignments/{}", permit.directory(), assignment.id);
+            Etag::guard(command.etag.as_ref(), assignment.revision, name)?;
             let others = store::directories::other_admins(&mut tx, locked, assignment.principal).await?;
             let own = caller.signed_in().map(|own| own.principal);
             administrators::may_remove(assignment, permit.directory(), own, others, call.now)?;

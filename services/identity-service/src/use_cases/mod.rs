@@ -6,6 +6,7 @@ pub(crate) mod check_directory_role;
 pub(crate) mod create_role_assignment;
 pub(crate) mod create_user;
 pub(crate) mod delete_role_assignment;
+mod end_sign_up;
 pub(crate) mod me;
 pub(crate) mod refresh_session;
 pub(crate) mod revoke_session;
@@ -21,7 +22,7 @@ use access::service_key::PrivateKey;
 use access::{Caller, Consistency, require};
 use aws_lc_rs::hmac;
 use database::Db;
-use kernel::{Clock, Code, DirectoryId};
+use kernel::{Clock, Code, DirectoryId, Ids};
 
 use crate::Settings;
 use crate::domain::refused::Refused;
@@ -36,6 +37,7 @@ use crate::tokens::Tokens;
 pub(crate) struct UseCases {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
     pub(crate) judge: LocalJudge,
     pub(crate) hasher: PasswordHasher,
     pub(crate) keys: SigningKeys,
@@ -58,6 +60,7 @@ impl UseCases {
         Self {
             db: deps.db.clone(),
             clock: deps.clock.clone(),
+            ids: deps.ids.clone(),
             judge,
             hasher: PasswordHasher::new(settings.hash_queue),
             tokens: Tokens::new(keys.clone(), deps.ids.clone(), deps.issuer.clone(), key, lifetime),

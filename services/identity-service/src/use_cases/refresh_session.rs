@@ -60,6 +60,8 @@ impl UseCases {
                     expire_time: call.now.plus(self.settings.session_lifetime),
                     ..session
                 };
+                // No row of the change log: using a session changes nothing that a directory's administrators decide,
+                // and would drown what does. Opening and ending one are recorded.
                 store::sessions::advance(&mut tx, &permit, &next).await?;
                 tx.commit_bookkeeping().await?;
                 Ok(Some(next))

@@ -6,7 +6,7 @@ use access::permission::BeActive;
 use access::{Call, Permit};
 use database::change_log::{Change, ChangeKind};
 use database::{change_log, retry};
-use kernel::{DirectoryId, SessionId, UserId};
+use kernel::{DirectoryId, SessionId, Timestamp, UserId};
 
 use super::{LEAST_WAIT, UseCases};
 use crate::domain::directory::DirectoryState;
@@ -52,9 +52,11 @@ impl UseCases {
         source: &str,
         command: &SignInCommand,
     ) -> Result<SignedIn, Refused> {
+        let limits = self.sign_in_limits(source, &command.name);
+        // Whoever has used up an allowance takes no place in the queue from others.
+        self.look_at_limits(call, &limits).await?;
         // A full queue is told before anything is spent; what was spent for a wrong password stays spent (K18).
         let place = self.hasher.place()?;
-        let limits = self.sign_in_limits(source, &command.name);
         retry(call, || self.spend_sign_in(call, &limits)).await?;
         let mut tx = self.db.read().await?;
         let found = credentials::find(&mut tx, &command.name).await?;
@@ -80,13 +82,22 @@ impl UseCases {
         ]
     }
 
+    async fn look_at_limits(&self, call: &Call, limits: &[(Subject, Rate); 2]) -> Result<(), Refused> {
+        let mut tx = self.db.read().await?;
+        for (subject, rate) in limits {
+            let full = store::throttles::full_time(&mut tx, subject).await?;
+            if let Some(full) = full.filter(|full| !rate.allows(*full, call.now)) {
+                return Err(throttled(*rate, full, call));
+            }
+        }
+        Ok(())
+    }
+
     async fn spend_sign_in(&self, call: &Call, limits: &[(Subject, Rate); 2]) -> Result<(), Refused> {
         let mut tx = self.db.write().await?;
         for (subject, rate) in limits {
             let spent = store::throttles::spend(&mut tx, subject, *rate, call.now).await?;
-            spent.map_err(|full| Refused::SignInThrottled {
-                wait: rate.wait(full, call.now).max(LEAST_WAIT),
-            })?;
+            spent.map_err(|full| throttled(*rate, full, call))?;
         }
         tx.commit_bookkeeping().await?;
         Ok(())
@@ -135,4 +146,8 @@ impl UseCases {
         tx.commit(permit, &self.clock).await?;
         Ok(Opened { user: User { last_sign_in_time: Some(call.now), ..user }, roles, session })
     }
+}
+
+fn throttled(rate: Rate, full: Timestamp, call: &Call) -> Refused {
+    Refused::SignInThrottled { wait: rate.wait(full, call.now).max(LEAST_WAIT) }
 }

@@ -3,6 +3,7 @@
 //! A saga: the row in `sign_ups` is written before the directory context is asked, every step can be repeated, and
 //! whoever comes with the same `request_id`, or the worker, goes on where it stopped. What was refused because the
 //! domain is taken may be tried again with the same `request_id`, as a new attempt (K7, K40); what was given up may not.
+//! How a saga ends without success stands in `end_sign_up`.
 
 use access::permission::{CreateUsers, ProvisionDirectory, WriteRoleAssignments};
 use access::{Call, Caller, Permit, roles};
@@ -20,7 +21,8 @@ use crate::domain::sign_up::{AgreementType, NewDirectory, SignUp, SignUpState, S
 use crate::domain::throttle::Rate;
 use crate::domain::user::{Profile, User};
 use crate::domain::user_principal_name::{LocalPart, UserPrincipalName};
-use crate::peers::directory::{Made, NotMade};
+use crate::password_hasher::Place;
+use crate::peers::directory::Made;
 use crate::store::{self, sign_ups};
 
 /// What is asked.
@@ -54,9 +56,14 @@ impl UseCases {
         if closed && !operator {
             return Err(Refused::SignUpClosed);
         }
+        if let Some(standing) = self.standing(call, command).await? {
+            return self.finish(call, &standing).await;
+        }
+        // K18: whoever would find no place in the queue is told before anything is spent or made.
+        let place = self.hasher.place()?;
         let sign_up = self.begin(call, source, command).await?;
         let sign_up = match sign_up.state {
-            SignUpState::Started => self.create(call, &sign_up, command).await?,
+            SignUpState::Started => self.create(call, &sign_up, command, place).await?,
             SignUpState::Created
             | SignUpState::Done
             | SignUpState::Refused
@@ -66,14 +73,15 @@ impl UseCases {
         self.finish(call, &sign_up).await
     }
 
-    /// Finds the saga of the request id, or begins it, which costs one time of the source's allowance.
-    async fn begin(&self, call: &Call, source: &str, command: &SignUpCommand) -> Result<SignUp, Refused> {
+    /// The saga of the request id, where everything of this context stands: a retry of it costs nothing.
+    async fn standing(&self, call: &Call, command: &SignUpCommand) -> Result<Option<SignUp>, Refused> {
         let mut tx = self.db.read().await?;
         let found = sign_ups::find(&mut tx, command.request_id.uuid()).await?;
-        drop(tx);
-        if let Some(done) = found.filter(|found| found.state == SignUpState::Done) {
-            return same_request(call, done);
-        }
+        found.filter(|found| found.answer.is_some()).map(|found| same_request(call, found)).transpose()
+    }
+
+    /// Finds the saga of the request id, or begins it, which costs one time of the source's allowance.
+    async fn begin(&self, call: &Call, source: &str, command: &SignUpCommand) -> Result<SignUp, Refused> {
         // A twin that is faster leaves its row behind, so that the second turn finds one.
         for _ in 0..2 {
             if let Some(begun) = retry(call, || self.begin_once(call, source, command)).await? {
@@ -97,7 +105,8 @@ impl UseCases {
         }
         self.spend_sign_up(call, source, &mut tx).await?;
         let sign_up = SignUp {
-            id: new_ids::derive(&["sign-up", &command.request_id.to_string()]),
+            // Random: after a day the same request id is another sign-up, whose inner requests are new (K39, K40).
+            id: self.ids.random(),
             request_id: command.request_id.uuid(),
             body_mac: call.fingerprint.to_vec(),
             state: SignUpState::Started,
@@ -163,10 +172,11 @@ impl UseCases {
         call: &Call,
         sign_up: &SignUp,
         command: &SignUpCommand,
+        place: Place,
     ) -> Result<SignUp, Refused> {
         let made = match self.directory.create(sign_up).await {
             Ok(made) => made,
-            Err(not_made) => return Err(self.refuse(call, sign_up, not_made).await?),
+            Err(not_made) => return self.refuse(sign_up, not_made).await,
         };
         let mut tx = self.db.write().await?;
         sign_ups::note_directory(&mut tx, sign_up, made.directory).await?;
@@ -182,7 +192,7 @@ impl UseCases {
         if let Some(later) = self.gone_on(&sign_up, &made, command.request_id).await? {
             return Ok(later);
         }
-        let hash = self.hasher.hash(self.hasher.place()?, command.password.clone()).await?;
+        let hash = self.hasher.hash(place, command.password.clone()).await?;
         let user_id = UserId::from_uuid(new_ids::derive(&[&made.directory.to_string(), "first user"]));
         let user = User::new_member(user_id, &name, &command.profile, false, call.now);
         if let Some(created) = retry(call, || self.create_once(call, &sign_up, &made, &user, &hash)).await? {
@@ -209,7 +219,6 @@ impl UseCases {
         let known = KnownDirectory {
             state: DirectoryState::Provisioning,
             revision: made.revision,
-            display_name: made.display_name.clone(),
             initial_domain: made.initial_domain.clone(),
         };
         store::directories::insert(&mut tx, &provision, &known, call.now).await?;
@@ -251,72 +260,12 @@ impl UseCases {
         Ok(())
     }
 
-    /// Ends an attempt that the directory context refused; one that it did not answer is left to a retry.
-    async fn refuse(&self, call: &Call, sign_up: &SignUp, not_made: NotMade) -> Result<Refused, Refused> {
-        let refused: Refused = match not_made {
-            NotMade::Unavailable => return Ok(Refused::PeerUnavailable(access::Service::Directory)),
-            NotMade::DomainTaken { domain } => Refused::InitialDomainTaken { domain },
-            NotMade::Invalid(text) => field("domain_label", text).into(),
-        };
+    /// Moves a saga to another state; says whether it was still where it is thought to be.
+    pub(super) async fn advance(&self, sign_up: &SignUp, to: SignUpState) -> Result<bool, Refused> {
         let mut tx = self.db.write().await?;
-        sign_ups::advance(&mut tx, sign_up, SignUpState::Refused, call.now).await?;
+        let advanced = sign_ups::advance(&mut tx, sign_up, to, self.clock.now()).await?;
         tx.commit_bookkeeping().await?;
-        Ok(refused)
-    }
-
-    /// Gives up a sign-up that has not written anything here; its label is free afterwards.
-    pub(crate) async fn give_up(&self, sign_up: &SignUp, end: SignUpState) -> Result<(), Refused> {
-        let now = self.clock.now();
-        let mut giving_up = sign_up.clone();
-        if sign_up.state == SignUpState::Started {
-            let mut tx = self.db.write().await?;
-            if !sign_ups::advance(&mut tx, sign_up, SignUpState::Abandoning, now).await? {
-                return Ok(());
-            }
-            tx.commit_bookkeeping().await?;
-            giving_up.state = SignUpState::Abandoning;
-        }
-        // Not knowing whether the directory was made, it asks for it once more: the same request, the same directory.
-        let directory = match sign_up.directory {
-            Some(directory) => Some(directory),
-            None => match self.directory.create(sign_up).await {
-                Ok(made) => Some(made.directory),
-                Err(NotMade::Unavailable) => {
-                    return Err(Refused::PeerUnavailable(access::Service::Directory));
-                }
-                Err(NotMade::DomainTaken { .. } | NotMade::Invalid(_)) => None,
-            },
-        };
-        if let Some(directory) = directory {
-            self.directory.abandon(sign_up, directory).await?;
-        }
-        let mut tx = self.db.write().await?;
-        sign_ups::advance(&mut tx, &giving_up, end, now).await?;
-        tx.commit_bookkeeping().await?;
-        Ok(())
-    }
-
-    /// How far a sign-up has come meanwhile; `None` when it still stands where it was.
-    ///
-    /// One that ended meanwhile leaves a directory that nobody else will ask for: it is given up here.
-    async fn gone_on(
-        &self,
-        sign_up: &SignUp,
-        made: &Made,
-        request_id: RequestId,
-    ) -> Result<Option<SignUp>, Refused> {
-        let mut tx = self.db.read().await?;
-        let found = sign_ups::find(&mut tx, sign_up.request_id).await?;
-        drop(tx);
-        match found {
-            Some(now) if now.attempt == sign_up.attempt && now.state == SignUpState::Started => {
-                return Ok(None);
-            }
-            Some(now) if now.attempt == sign_up.attempt && now.answer.is_some() => return Ok(Some(now)),
-            Some(_) | None => {}
-        }
-        self.directory.abandon(sign_up, made.directory).await?;
-        Err(Refused::SignUpAbandoned(request_id))
+        Ok(advanced)
     }
 }
 
@@ -373,7 +322,7 @@ fn full_name(name: &AdminName, made: &Made) -> Result<UserPrincipalName, Refusal
     local.at(domain).map_err(|invalid| field(FIELD, invalid.to_string()))
 }
 
-fn field(field: &str, description: impl Into<String>) -> Refusal {
+pub(super) fn field(field: &str, description: impl Into<String>) -> Refusal {
     let mut violations = Violations::new();
     violations.add(field, description);
     violations.finish().expect_err("a violation was added")

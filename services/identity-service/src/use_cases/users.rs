@@ -67,10 +67,10 @@ impl UseCases {
         let mut tx = self.db.read().await?;
         let users = store::users::list(&mut tx, directory, &query.filter, query.after, query.limit).await?;
         let mut roles: HashMap<UserId, Vec<String>> = HashMap::new();
-        if let (true, Some(first), Some(last)) = (shows_roles, users.first(), users.last()) {
-            let (first, last) = (place(first), place(last));
+        if shows_roles {
+            let people: Vec<UserId> = users.iter().map(|user| user.id).collect();
             for (user, role) in
-                store::role_assignments::roles_on_page(&mut tx, directory, first, last, now).await?
+                store::role_assignments::roles_on_page(&mut tx, directory, &people, now).await?
             {
                 roles.entry(user).or_default().push(role);
             }

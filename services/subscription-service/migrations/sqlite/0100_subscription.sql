@@ -30,6 +30,8 @@ CREATE UNIQUE INDEX subscriptions_one_per_product ON subscriptions (directory, p
     WHERE kind = 'KIND_OFFICE365_SEATS' AND announced_state <> 'STATE_DELETED';
 CREATE INDEX subscriptions_by_create_time ON subscriptions (directory, create_time, id);
 CREATE INDEX subscriptions_by_owner ON subscriptions (directory, owner_user, create_time, id);
+CREATE INDEX subscriptions_by_kind ON subscriptions (directory, kind, create_time, id);
+CREATE INDEX subscriptions_by_offer ON subscriptions (directory, product, offer, create_time, id);
 CREATE INDEX subscriptions_by_end ON subscriptions (directory, deleted_from);
 
 -- K16: the names of subscriptions carry no directory; this tells it.

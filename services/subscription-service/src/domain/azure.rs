@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::catalogue::Offer;
 use super::directory::DirectoryFacts;
-use super::lifecycle::{self, Lifecycle};
+use super::lifecycle::{self, Lifecycle, State};
 use super::money::Money;
 use super::order::{OrderFacts, OrderLine};
 use super::refused::Refused;
@@ -70,17 +70,8 @@ pub(crate) fn check_directory(actual: DirectoryId, expected: Option<DirectoryId>
     }
 }
 
-/// What can be decided without asking what the person has: the directory itself, the terms, the offer.
-pub(crate) fn check(directory: &DirectoryFacts, offer: &Offer, command: &Command) -> Result<(), Refused> {
-    directory.require_active()?;
-    directory.require_self_service()?;
-    if !command.accept_terms {
-        return Err(Refused::TermsNotAccepted);
-    }
-    offer.require_taken_as(Kind::AzureUsage)
-}
-
-/// Decides a sign-up: the subscription belongs to the user who makes it, in the user's directory (P-1, P-2).
+/// Decides a sign-up in a directory that orders can be placed for ([`DirectoryFacts::require_order`]): the subscription
+/// belongs to the user who makes it, in the user's directory (P-1, P-2).
 pub(crate) fn sign_up(
     facts: &Facts<'_>,
     command: &Command,
@@ -88,7 +79,7 @@ pub(crate) fn sign_up(
     now: Timestamp,
     ids: NewIds,
 ) -> Result<SignedUp, Refused> {
-    check(facts.directory, facts.offer, command)?;
+    facts.offer.require_taken_as(Kind::AzureUsage)?;
     let free_trial = facts.offer.is_azure_free_trial();
     // S-04, P-14: once per person, and not for whoever ever had any Azure subscription.
     if free_trial && facts.owner.ever_subscribed {
@@ -111,6 +102,7 @@ pub(crate) fn sign_up(
         start_time: now,
         trial_end_time,
         lifecycle: trial_end_time.map_or(Lifecycle::OPEN, Lifecycle::of_azure_free_trial),
+        announced_state: State::Active,
         create_time: now,
         update_time: now,
         revision: 1,
@@ -143,7 +135,6 @@ mod tests {
 
     use super::super::catalogue::Catalogue;
     use super::super::directory::contoso;
-    use super::super::lifecycle::State;
     use super::super::prices::PriceList;
     use super::*;
 
@@ -155,7 +146,7 @@ mod tests {
         UserId::from_uuid(new_ids::derive(&["cy"]))
     }
 
-    fn sign_up_with(offer: &str, owner: OwnerHistory, accept_terms: bool) -> Result<SignedUp, Refused> {
+    fn sign_up_with(offer: &str, owner: OwnerHistory) -> Result<SignedUp, Refused> {
         let catalogue = Catalogue::new(&PriceList::default());
         let offer = catalogue.offers().find(|one| one.name.to_string() == offer).unwrap();
         let directory = contoso();
@@ -165,13 +156,13 @@ mod tests {
             order: OrderId::from_uuid(new_ids::derive(&["order"])),
             role_assignment: new_ids::derive(&["role"]),
         };
-        sign_up(&facts, &Command { accept_terms, display_name: String::new() }, cy(), NOW, ids)
+        sign_up(&facts, &Command { accept_terms: true, display_name: String::new() }, cy(), NOW, ids)
     }
 
     #[test]
     fn the_creator_owns_the_subscription_and_gets_the_role_owner_on_it() {
         // P-2, S-01.
-        let made = sign_up_with(PAY_AS_YOU_GO, OwnerHistory::default(), true).unwrap();
+        let made = sign_up_with(PAY_AS_YOU_GO, OwnerHistory::default()).unwrap();
         assert_eq!(made.subscription.owner, Owner::User(cy()));
         assert_eq!(made.assignment.scope, format!("subscriptions/{}", made.subscription.id));
         assert_eq!(made.assignment.role_definition.to_string(), "8e3af657-a8ff-443c-a75c-2fe8c4bcb635");
@@ -181,7 +172,7 @@ mod tests {
     #[test]
     fn the_free_trial_ends_after_thirty_days() {
         // S-20.
-        let made = sign_up_with(FREE_TRIAL, OwnerHistory::default(), true).unwrap();
+        let made = sign_up_with(FREE_TRIAL, OwnerHistory::default()).unwrap();
         let end = NOW.plus(std::time::Duration::from_hours(30 * 24));
         assert_eq!((made.subscription.trial_end_time, made.order.trial), (Some(end), true));
         assert_eq!(made.subscription.state_at(end), State::Disabled);
@@ -191,32 +182,22 @@ mod tests {
     fn the_free_trial_is_not_for_whoever_ever_had_azure() {
         // S-04: also when nothing of it is left.
         let had = OwnerHistory { ever_subscribed: true, present: 0 };
-        assert!(matches!(sign_up_with(FREE_TRIAL, had.clone(), true), Err(Refused::OfferAlreadyUsed { .. })));
-        assert!(sign_up_with(PAY_AS_YOU_GO, had, true).is_ok());
+        assert!(matches!(sign_up_with(FREE_TRIAL, had.clone()), Err(Refused::OfferAlreadyUsed { .. })));
+        assert!(sign_up_with(PAY_AS_YOU_GO, had).is_ok());
     }
 
     #[test]
     fn a_user_owns_at_most_the_quota() {
         let full = OwnerHistory { ever_subscribed: true, present: 50 };
-        assert!(matches!(
-            sign_up_with(PAY_AS_YOU_GO, full, true),
-            Err(Refused::SubscriptionQuota { limit: 50 })
-        ));
+        assert!(matches!(sign_up_with(PAY_AS_YOU_GO, full), Err(Refused::SubscriptionQuota { limit: 50 })));
     }
 
     #[test]
-    fn unaccepted_terms_enterprise_offers_and_office365_offers_are_refused() {
-        let refused = |offer, terms| sign_up_with(offer, OwnerHistory::default(), terms).unwrap_err();
-        assert!(matches!(refused(PAY_AS_YOU_GO, false), Refused::TermsNotAccepted));
-        assert!(matches!(
-            refused("products/azure/offers/ms-azr-0148p", true),
-            Refused::EnterpriseOffer { .. }
-        ));
-        assert!(matches!(
-            refused("products/azure/offers/ms-azr-0145p", true),
-            Refused::OfferNotAvailable { .. }
-        ));
-        assert!(matches!(refused("products/spb/offers/annual", true), Refused::KindMismatch { .. }));
+    fn enterprise_offers_partner_offers_and_office365_offers_are_refused() {
+        let refused = |offer| sign_up_with(offer, OwnerHistory::default()).unwrap_err();
+        assert!(matches!(refused("products/azure/offers/ms-azr-0148p"), Refused::EnterpriseOffer { .. }));
+        assert!(matches!(refused("products/azure/offers/ms-azr-0145p"), Refused::OfferNotAvailable { .. }));
+        assert!(matches!(refused("products/spb/offers/annual"), Refused::KindMismatch { .. }));
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub(crate) struct DirectoryFacts {
 }
 
 impl DirectoryFacts {
+    /// Whether anything can be ordered for the directory, with or without accepted terms; this comes before the offer,
+    /// also before whether there is one.
+    pub(crate) fn require_order(&self, accept_terms: bool) -> Result<(), Refused> {
+        self.require_active()?;
+        self.require_self_service()?;
+        if accept_terms { Ok(()) } else { Err(Refused::TermsNotAccepted) }
+    }
+
     /// Refuses a directory that is not active.
     pub(crate) fn require_active(&self) -> Result<(), Refused> {
         if self.is_active {
@@ -43,5 +51,21 @@ pub(crate) fn contoso() -> DirectoryFacts {
         is_active: true,
         is_enterprise: false,
         members_may_create_subscriptions: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_against_every_order_is_told_in_its_order() {
+        let mut directory = contoso();
+        assert!(directory.require_order(true).is_ok());
+        assert!(matches!(directory.require_order(false), Err(Refused::TermsNotAccepted)));
+        directory.is_enterprise = true;
+        assert!(matches!(directory.require_order(false), Err(Refused::EnterpriseDirectory(_))));
+        directory.is_active = false;
+        assert!(matches!(directory.require_order(false), Err(Refused::DirectoryNotActive { .. })));
     }
 }

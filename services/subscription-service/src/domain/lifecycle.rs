@@ -23,20 +23,29 @@ const DISABLED_AZURE: Duration = days(90);
 
 /// Where a subscription is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum State {
     /// In use.
+    #[serde(rename = "STATE_ACTIVE")]
     Active,
     /// Its term is over; still in full use.
+    #[serde(rename = "STATE_IN_GRACE")]
     InGrace,
     /// Out of use.
+    #[serde(rename = "STATE_DISABLED")]
     Disabled,
     /// Gone for good.
+    #[serde(rename = "STATE_DELETED")]
     Deleted,
 }
 
 impl State {
-    /// The state as stored and as filters name it.
+    pub(crate) const ALL: [Self; 4] = [Self::Active, Self::InGrace, Self::Disabled, Self::Deleted];
+
+    pub(crate) fn from_name(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// The state as it is stored, recorded, filtered by, and named on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "STATE_ACTIVE",
@@ -94,6 +103,11 @@ impl SubscriptionFacts {
     /// The state at an instant.
     pub(crate) fn state_at(&self, now: Timestamp) -> State {
         self.lifecycle.state_at(now)
+    }
+
+    /// The subscription with its state at an instant announced, which is a change of the resource (K27, K45).
+    pub(crate) fn announced(self, now: Timestamp) -> Self {
+        Self { announced_state: self.state_at(now), update_time: now, revision: self.revision + 1, ..self }
     }
 
     /// Start and end of the term that contains the instant; without an end where it runs until it is cancelled.

@@ -6,7 +6,7 @@ use kernel::{Principal, SubscriptionId, Timestamp};
 
 use super::catalogue::{Offer, Product};
 use super::directory::DirectoryFacts;
-use super::lifecycle::{self, Lifecycle};
+use super::lifecycle::{self, Lifecycle, State};
 use super::money::Money;
 use super::order::{OrderFacts, OrderLine};
 use super::refused::Refused;
@@ -59,17 +59,7 @@ pub(crate) struct Preview {
     pub(crate) blockers: Vec<Refused>,
 }
 
-/// What can be decided without asking what the directory has: the directory itself, the terms, the offer.
-pub(crate) fn check(directory: &DirectoryFacts, offer: &Offer, command: &Command) -> Result<(), Refused> {
-    directory.require_active()?;
-    directory.require_self_service()?;
-    if !command.accept_terms {
-        return Err(Refused::TermsNotAccepted);
-    }
-    offer.require_taken_as(Kind::Office365Seats)
-}
-
-/// Decides an order.
+/// Decides an order for a directory that orders can be placed for ([`DirectoryFacts::require_order`]).
 pub(crate) fn attach(
     facts: &Facts<'_>,
     command: &Command,
@@ -77,7 +67,7 @@ pub(crate) fn attach(
     now: Timestamp,
     ids: NewIds,
 ) -> Result<Attached, Refused> {
-    check(facts.directory, facts.offer, command)?;
+    facts.offer.require_taken_as(Kind::Office365Seats)?;
     if let Some(blocker) = trial_blockers(facts, command).into_iter().next() {
         return Err(blocker);
     }
@@ -101,6 +91,7 @@ pub(crate) fn attach(
         start_time: now,
         trial_end_time,
         lifecycle: trial_end_time.map_or(Lifecycle::OPEN, Lifecycle::of_office365_trial),
+        announced_state: State::Active,
         create_time: now,
         update_time: now,
         revision: 1,
@@ -120,9 +111,9 @@ pub(crate) fn attach(
     Ok(Attached { subscription, order })
 }
 
-/// Shows an order; what is wrong with the question itself is refused, what stands against the order is listed.
+/// Shows an order for a directory that buys for itself ([`DirectoryFacts::require_self_service`]); what is wrong with
+/// the question itself is refused, what stands against the order is listed.
 pub(crate) fn preview(facts: &Facts<'_>, command: &Command, now: Timestamp) -> Result<Preview, Refused> {
-    facts.directory.require_self_service()?;
     facts.offer.require_taken_as(Kind::Office365Seats)?;
     let offers_trial = facts.offer.trial_days > 0;
     // Without a trial to order there is no number of seats that would fit it.
@@ -188,7 +179,6 @@ mod tests {
 
     use super::super::catalogue::Catalogue;
     use super::super::directory::contoso;
-    use super::super::lifecycle::State;
     use super::super::prices::PriceList;
     use super::*;
 
@@ -303,20 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_against_it_first_is_told_first() {
-        let mut shop = Shop::new();
-        let unaccepted = Command { accept_terms: false, ..paid(0) };
-        assert!(matches!(shop.attach(E3, &unaccepted), Err(Refused::TermsNotAccepted)));
+    fn offers_of_the_other_kind_and_trials_that_are_not_offered_are_refused() {
+        let shop = Shop::new();
         let azure = "products/azure/offers/ms-azr-0003p";
         assert!(matches!(shop.attach(azure, &paid(1)), Err(Refused::KindMismatch { .. })));
         assert!(matches!(
             shop.attach("products/mcoev/offers/annual", &trial()),
             Err(Refused::TrialNotOffered { .. })
         ));
-        shop.directory.is_enterprise = true;
-        assert!(matches!(shop.attach(E3, &unaccepted), Err(Refused::EnterpriseDirectory(_))));
-        shop.directory.is_active = false;
-        assert!(matches!(shop.attach(E3, &unaccepted), Err(Refused::DirectoryNotActive { .. })));
     }
 
     #[test]

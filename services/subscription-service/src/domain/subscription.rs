@@ -8,16 +8,19 @@ use super::lifecycle::{Lifecycle, State};
 
 /// What kind of subscription an offer makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Kind {
     /// Owned by one user, paid by use.
+    #[serde(rename = "KIND_AZURE_USAGE")]
     AzureUsage,
     /// Owned by the directory, paid by seats.
+    #[serde(rename = "KIND_OFFICE365_SEATS")]
     Office365Seats,
 }
 
 impl Kind {
-    /// The kind as stored, which is the enum's name on the wire.
+    pub(crate) const ALL: [Self; 2] = [Self::AzureUsage, Self::Office365Seats];
+
+    /// The kind as it is stored, recorded, filtered by, and named on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::AzureUsage => "KIND_AZURE_USAGE",
@@ -25,8 +28,8 @@ impl Kind {
         }
     }
 
-    pub(crate) fn from_stored(text: &str) -> Option<Self> {
-        [Self::AzureUsage, Self::Office365Seats].into_iter().find(|kind| kind.as_str() == text)
+    pub(crate) fn from_name(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -100,6 +103,9 @@ pub(crate) struct SubscriptionFacts {
     pub(crate) trial_end_time: Option<Timestamp>,
     /// The instants from which its state follows.
     pub(crate) lifecycle: Lifecycle,
+    /// The state that was last told; what it is now follows from the lifecycle (K27).
+    #[serde(rename = "state")]
+    pub(crate) announced_state: State,
     /// When it was made.
     pub(crate) create_time: Timestamp,
     /// When it last changed.
@@ -122,6 +128,11 @@ impl Subscription {
     /// Its name.
     pub(crate) fn name(&self) -> String {
         name(self.facts.id)
+    }
+
+    /// With its state at an instant announced.
+    pub(crate) fn announced(self, now: Timestamp) -> Self {
+        Self { facts: self.facts.announced(now), ..self }
     }
 
     /// Whether it is gone at an instant.

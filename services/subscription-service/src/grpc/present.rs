@@ -80,13 +80,7 @@ pub(super) fn subscription(subscription: &Subscription, now: Timestamp) -> wire:
         offer: offer_name(&facts.product, &facts.offer),
         product: format!("products/{}", facts.product),
         display_name: facts.display_name.clone(),
-        state: match facts.state_at(now) {
-            State::Active => wire::subscription::State::Active,
-            State::InGrace => wire::subscription::State::InGrace,
-            State::Disabled => wire::subscription::State::Disabled,
-            State::Deleted => wire::subscription::State::Deleted,
-        }
-        .into(),
+        state: state(facts.state_at(now)).into(),
         trial: facts
             .trial_end_time
             .map(|end| wire::Trial { active: now < end, end_time: Some(timestamp(end)) }),
@@ -163,6 +157,15 @@ fn offer_name(product: &str, offer: &str) -> String {
     format!("products/{product}/offers/{offer}")
 }
 
+const fn state(state: State) -> wire::subscription::State {
+    match state {
+        State::Active => wire::subscription::State::Active,
+        State::InGrace => wire::subscription::State::InGrace,
+        State::Disabled => wire::subscription::State::Disabled,
+        State::Deleted => wire::subscription::State::Deleted,
+    }
+}
+
 const fn kind(kind: Kind) -> wire::Kind {
     match kind {
         Kind::AzureUsage => wire::Kind::AzureUsage,
@@ -181,4 +184,23 @@ fn line(line: &OrderLine) -> wire::OrderLine {
 
 fn money(amount: &Money) -> WireMoney {
     WireMoney { currency_code: amount.currency.clone(), units: amount.units, nanos: amount.nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_kinds_have_one_spelling_stored_recorded_and_on_the_wire() {
+        for each in State::ALL {
+            assert_eq!(state(each).as_str_name(), each.as_str());
+            assert_eq!(serde_json::to_value(each).unwrap(), each.as_str());
+            assert_eq!(State::from_name(each.as_str()), Some(each));
+        }
+        for each in Kind::ALL {
+            assert_eq!(kind(each).as_str_name(), each.as_str());
+            assert_eq!(serde_json::to_value(each).unwrap(), each.as_str());
+            assert_eq!(Kind::from_name(each.as_str()), Some(each));
+        }
+    }
 }

@@ -101,7 +101,7 @@ fn facts(id: DirectoryId, directory: Directory) -> Option<DirectoryFacts> {
     if directory.name != format!("directories/{id}") {
         return None;
     }
-    let settings = directory.settings.unwrap_or_default();
+    let settings = directory.settings?;
     Some(DirectoryFacts {
         id,
         display_name: directory.display_name,
@@ -109,8 +109,7 @@ fn facts(id: DirectoryId, directory: Directory) -> Option<DirectoryFacts> {
         state: state.as_str_name().to_owned(),
         is_active: state == State::Active,
         is_enterprise,
-        // S-05: the text of 2020 lets every member sign up; unset means so.
-        members_may_create_subscriptions: settings.members_may_create_subscriptions.unwrap_or(true),
+        members_may_create_subscriptions: settings.members_may_create_subscriptions?,
     })
 }
 

@@ -4,4 +4,5 @@ pub(crate) mod guards;
 pub(crate) mod holds;
 pub(crate) mod orders;
 pub(crate) mod role_assignments;
+pub(crate) mod subscription_lists;
 pub(crate) mod subscriptions;

@@ -5,7 +5,6 @@ use database::{StoreError, Tx, on};
 use kernel::{DirectoryId, OrderId, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
-use super::subscriptions::After;
 use crate::domain::order::{Order, OrderFacts};
 
 #[derive(sqlx::FromRow)]
@@ -21,6 +20,9 @@ struct Row {
     place_time: i64,
     next_charge_time: Option<i64>,
 }
+
+/// Where the next page begins: after this time of placing and id.
+pub(crate) type After = (i64, Uuid);
 
 macro_rules! select {
     ($rest:literal) => {
@@ -72,6 +74,10 @@ pub(crate) async fn find(
     row.map(Row::order).transpose()
 }
 
+/// A page of a directory's orders; a test reads its plan.
+const OF_DIRECTORY: &str =
+    select!("WHERE directory = $1 AND (place_time, id) > ($2, $3) ORDER BY place_time, id LIMIT $4");
+
 /// Some orders of a directory in the order of lists.
 pub(crate) async fn of_directory(
     tx: &mut Tx,
@@ -79,11 +85,7 @@ pub(crate) async fn of_directory(
     after: After,
     most: i64,
 ) -> Result<Vec<Order>, StoreError> {
-    let select = select!(
-        "WHERE directory = $1 AND (place_time > $2 OR (place_time = $2 AND id > $3))
-        ORDER BY place_time, id LIMIT $4"
-    );
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(OF_DIRECTORY)
         .bind(directory.uuid())
         .bind(after.0)
         .bind(after.1)
@@ -93,6 +95,12 @@ pub(crate) async fn of_directory(
     rows.into_iter().map(Row::order).collect()
 }
 
+/// A page of one principal's orders; a test reads its plan.
+const OF_PRINCIPAL: &str = select!(
+    "WHERE directory = $1 AND place_principal = $2 AND (place_time, id) > ($3, $4)
+    ORDER BY place_time, id LIMIT $5"
+);
+
 /// Some orders that one principal placed, in the order of lists.
 pub(crate) async fn of_principal(
     tx: &mut Tx,
@@ -101,12 +109,7 @@ pub(crate) async fn of_principal(
     after: After,
     most: i64,
 ) -> Result<Vec<Order>, StoreError> {
-    let select = select!(
-        "WHERE directory = $1 AND place_principal = $2
-            AND (place_time > $3 OR (place_time = $3 AND id > $4))
-        ORDER BY place_time, id LIMIT $5"
-    );
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(OF_PRINCIPAL)
         .bind(directory.uuid())
         .bind(principal)
         .bind(after.0)
@@ -136,5 +139,21 @@ impl Row {
                 next_charge_time: self.next_charge_time.map(Timestamp::from_micros),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_support::database::fresh;
+    use test_support::plan::assert_seeks;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn k_32_orders_are_listed_from_an_index_in_their_order() {
+        let database = fresh("subscription", &crate::migrations()).await;
+        let columns = "place_time, id";
+        assert_seeks(&database.db, OF_DIRECTORY, "orders_by_place_time", columns).await;
+        assert_seeks(&database.db, OF_PRINCIPAL, "orders_by_principal", columns).await;
     }
 }

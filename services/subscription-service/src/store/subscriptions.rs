@@ -7,11 +7,11 @@ use kernel::{DirectoryId, SubscriptionId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::guards::{OwnerLocked, ProductLocked};
-use crate::domain::lifecycle::Lifecycle;
+use crate::domain::lifecycle::{Lifecycle, State};
 use crate::domain::subscription::{Kind, Owner, Subscription, SubscriptionFacts, Term};
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     directory: Uuid,
     id: Uuid,
     kind: String,
@@ -26,6 +26,7 @@ struct Row {
     active_until: i64,
     disabled_from: i64,
     deleted_from: i64,
+    announced_state: String,
     create_time: i64,
     update_time: i64,
     revision: i64,
@@ -34,16 +35,14 @@ struct Row {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT s.directory, s.id, s.kind, s.owner_user, s.product, s.offer, s.display_name, s.seats, s.term,
-                s.start_time, s.trial_end_time, s.active_until, s.disabled_from, s.deleted_from, s.create_time,
-                s.update_time, s.revision FROM subscriptions AS s ",
+            "SELECT directory, id, kind, owner_user, product, offer, display_name, seats, term, start_time,
+                trial_end_time, active_until, disabled_from, deleted_from, announced_state, create_time,
+                update_time, revision FROM subscriptions ",
             $rest
         )
     };
 }
-
-/// Where the next page begins: after this creation time and id.
-pub(crate) type After = (i64, Uuid);
+pub(super) use select;
 
 /// Stores an attached Office 365 subscription under its product's guard.
 pub(crate) async fn insert_attached(
@@ -108,7 +107,7 @@ async fn insert<P: Permission>(
         .bind(facts.lifecycle.active_until.micros())
         .bind(facts.lifecycle.disabled_from.micros())
         .bind(facts.lifecycle.deleted_from.micros())
-        .bind(facts.state_at(facts.create_time).as_str())
+        .bind(facts.announced_state.as_str())
         .bind(facts.create_time.micros())
         .bind(facts.update_time.micros())
         .bind(facts.revision)
@@ -125,36 +124,34 @@ pub(crate) async fn of_product(
     product: &str,
 ) -> Result<Option<Subscription>, StoreError> {
     let select = select!(
-        "WHERE s.directory = $1 AND s.product = $2 AND s.kind = 'KIND_OFFICE365_SEATS'
-            AND s.announced_state <> 'STATE_DELETED'"
+        "WHERE directory = $1 AND product = $2 AND kind = 'KIND_OFFICE365_SEATS'
+            AND announced_state <> 'STATE_DELETED'"
     );
     let row: Option<Row> =
         on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(product).fetch_optional(c).await)?;
     row.map(Row::subscription).transpose()
 }
 
-/// Writes the state judged now, under the product's guard (K45); gives the subscription as it is then.
+/// Writes an announced state, under the product's guard (K45).
 pub(crate) async fn announce(
     tx: &mut Tx,
     permit: &Permit<AttachOffice365>,
-    _locked: &ProductLocked,
-    mut subscription: Subscription,
-    now: Timestamp,
-) -> Result<Subscription, StoreError> {
-    subscription.facts.revision += 1;
-    subscription.facts.update_time = now;
+    locked: &ProductLocked,
+    facts: &SubscriptionFacts,
+) -> Result<(), StoreError> {
+    debug_assert_eq!(locked.product(), facts.product);
     let update = "UPDATE subscriptions SET announced_state = $3, update_time = $4, revision = $5
         WHERE directory = $1 AND id = $2";
     on!(tx, |c| sqlx::query(update)
         .bind(permit.directory().uuid())
-        .bind(subscription.facts.id.uuid())
-        .bind(subscription.facts.state_at(now).as_str())
-        .bind(now.micros())
-        .bind(subscription.facts.revision)
+        .bind(facts.id.uuid())
+        .bind(facts.announced_state.as_str())
+        .bind(facts.update_time.micros())
+        .bind(facts.revision)
         .execute(c)
         .await
         .map(|_| ()))?;
-    Ok(subscription)
+    Ok(())
 }
 
 /// How many Azure subscriptions of a user are not Deleted at `now`.
@@ -174,75 +171,34 @@ pub(crate) async fn count_owned(
         .await)?)
 }
 
-/// The subscription of this name, if it is in this directory: absent and foreign ones take the same work (K33).
+/// Whether there is a subscription of this name, in whatever directory.
+pub(crate) async fn is_located(tx: &mut Tx, id: SubscriptionId) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM subscription_locations WHERE id = $1)";
+    Ok(on!(tx, |c| sqlx::query_scalar(select).bind(id.uuid()).fetch_one(c).await)?)
+}
+
+/// The subscription of this name, if it is in this directory: one that is absent and one that is elsewhere are the
+/// same miss of the same key (K33).
 pub(crate) async fn find_in(
     tx: &mut Tx,
     directory: DirectoryId,
     id: SubscriptionId,
 ) -> Result<Option<Subscription>, StoreError> {
-    let select = select!(
-        "JOIN subscription_locations AS l ON l.directory = s.directory AND l.id = s.id
-        WHERE l.id = $1 AND s.id = $1 AND s.directory = $2"
-    );
+    let select = select!("WHERE directory = $1 AND id = $2");
     let row: Option<Row> =
-        on!(tx, |c| sqlx::query_as(select).bind(id.uuid()).bind(directory.uuid()).fetch_optional(c).await)?;
+        on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(id.uuid()).fetch_optional(c).await)?;
     row.map(Row::subscription).transpose()
 }
 
-/// Some subscriptions of a directory in the order of lists.
-pub(crate) async fn of_directory(
-    tx: &mut Tx,
-    directory: DirectoryId,
-    after: After,
-    most: i64,
-) -> Result<Vec<Subscription>, StoreError> {
-    let select = select!(
-        "WHERE s.directory = $1 AND (s.create_time > $2 OR (s.create_time = $2 AND s.id > $3))
-        ORDER BY s.create_time, s.id LIMIT $4"
-    );
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
-        .bind(directory.uuid())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(most)
-        .fetch_all(c)
-        .await)?;
-    rows.into_iter().map(Row::subscription).collect()
-}
-
-/// Some subscriptions of one owner in the order of lists.
-pub(crate) async fn of_owner(
-    tx: &mut Tx,
-    directory: DirectoryId,
-    user: UserId,
-    after: After,
-    most: i64,
-) -> Result<Vec<Subscription>, StoreError> {
-    let select = select!(
-        "WHERE s.directory = $1 AND s.owner_user = $2
-            AND (s.create_time > $3 OR (s.create_time = $3 AND s.id > $4))
-        ORDER BY s.create_time, s.id LIMIT $5"
-    );
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
-        .bind(directory.uuid())
-        .bind(user.uuid())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(most)
-        .fetch_all(c)
-        .await)?;
-    rows.into_iter().map(Row::subscription).collect()
-}
-
 impl Row {
-    fn subscription(self) -> Result<Subscription, StoreError> {
+    pub(super) fn subscription(self) -> Result<Subscription, StoreError> {
         let at = Timestamp::from_micros;
         let seats = self.seats.map(i32::try_from).transpose().map_err(|_| StoreError::Corrupt("seats"))?;
         Ok(Subscription {
             directory: DirectoryId::from_uuid(self.directory),
             facts: SubscriptionFacts {
                 id: SubscriptionId::from_uuid(self.id),
-                kind: Kind::from_stored(&self.kind).ok_or(StoreError::Corrupt("subscription kind"))?,
+                kind: Kind::from_name(&self.kind).ok_or(StoreError::Corrupt("subscription kind"))?,
                 owner: self.owner_user.map_or(Owner::Directory, |user| Owner::User(UserId::from_uuid(user))),
                 product: self.product,
                 offer: self.offer,
@@ -256,6 +212,8 @@ impl Row {
                     disabled_from: at(self.disabled_from),
                     deleted_from: at(self.deleted_from),
                 },
+                announced_state: State::from_name(&self.announced_state)
+                    .ok_or(StoreError::Corrupt("announced state"))?,
                 create_time: at(self.create_time),
                 update_time: at(self.update_time),
                 revision: self.revision,

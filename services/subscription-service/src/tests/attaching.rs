@@ -1,18 +1,20 @@
 //! Attaching and previewing Office 365.
 
 use access::Caller;
-use api::directory::v1::{AgreementType, directory::State as DirectoryState};
+use api::directory::v1::{AgreementType, DirectorySettings, directory::State as DirectoryState};
 use api::subscription::v1::order_service_server::OrderService as _;
 use api::subscription::v1::subscription::{Owner, State};
 use api::subscription::v1::subscription_service_server::SubscriptionService as _;
 use api::subscription::v1::{
     AttachOffice365SubscriptionRequest, GetSubscriptionRequest, OrderPreview, PreviewOffice365OrderRequest,
+    SignUpAzureSubscriptionRequest,
 };
 use tonic::{Code, Status};
 
 use super::peers::Broken;
 use super::world::{
-    E3, World, contoso, from, from_caller, person, reason, request_id, robot, ten_seats, trial,
+    E3, PAY_AS_YOU_GO, World, azure, contoso, from, from_caller, logged, person, reason, request_id, robot,
+    run, ten_seats, trial,
 };
 
 async fn preview(world: &World, who: &str, offer: &str, trial: bool) -> Result<OrderPreview, Status> {
@@ -84,6 +86,61 @@ async fn a_retry_gets_the_same_answer_and_has_its_effect_once() {
         ),
         "REQUEST_ID_REUSED"
     );
+}
+
+#[tokio::test]
+async fn a_retry_after_its_day_is_told_that_the_request_id_was_used() {
+    // K39: not what the order would be refused for now, and no lien is taken for it.
+    let world = World::new().await;
+    let request = AttachOffice365SubscriptionRequest { request_id: request_id(1), ..trial() };
+    world.attach(person("ada"), request.clone()).await.unwrap();
+    world.advance_days(1);
+    assert_eq!(reason(world.attach(person("ada"), request.clone()).await.unwrap_err()), "REQUEST_ID_REUSED");
+    world.advance_days(100);
+    run(&world, "release_holds").await.unwrap();
+    assert_eq!(world.count("holds").await, 0);
+    assert_eq!(reason(world.attach(person("ada"), request).await.unwrap_err()), "REQUEST_ID_REUSED");
+    assert_eq!((world.count("holds").await, world.script().liens_taken), (0, 1));
+    assert_eq!(reason(world.attach(person("ada"), trial()).await.unwrap_err()), "TRIAL_ALREADY_USED");
+}
+
+#[tokio::test]
+async fn what_stands_against_every_order_comes_before_the_offer() {
+    let world = World::new().await;
+    let nothing = "products/nothing/offers/annual".to_owned();
+    let reasons = async |accept_terms: bool| {
+        let attach =
+            AttachOffice365SubscriptionRequest { offer: nothing.clone(), accept_terms, ..ten_seats() };
+        let sign_up = SignUpAzureSubscriptionRequest { accept_terms, ..azure(&nothing) };
+        let attach = world.attach(person("ada"), attach).await.unwrap_err();
+        let sign_up = world.sign_up(person("ada"), sign_up).await.unwrap_err();
+        [reason(attach), reason(sign_up)]
+    };
+    assert_eq!(reasons(true).await, ["OFFER_NOT_FOUND"; 2]);
+    assert_eq!(reasons(false).await, ["TERMS_NOT_ACCEPTED"; 2]);
+    world.change_directory(|directory| directory.agreement_type = AgreementType::Enterprise.into());
+    assert_eq!(reasons(false).await, ["ENTERPRISE_AGREEMENT_NOT_ELIGIBLE"; 2]);
+    world.change_directory(|directory| directory.state = DirectoryState::Suspended.into());
+    assert_eq!(reasons(false).await, ["DIRECTORY_NOT_ACTIVE"; 2]);
+}
+
+#[tokio::test]
+async fn a_directory_without_settings_is_no_answer() {
+    // P-3: what members may do is not guessed.
+    let world = World::new().await;
+    let before = world.rows().await;
+    for settings in [None, Some(DirectorySettings { members_may_create_subscriptions: None })] {
+        world.change_directory(|directory| directory.settings = settings);
+        for refused in [
+            world.attach(person("ada"), ten_seats()).await.unwrap_err(),
+            world.sign_up(person("ada"), azure(PAY_AS_YOU_GO)).await.unwrap_err(),
+            preview(&world, "ada", E3, true).await.unwrap_err(),
+        ] {
+            let told = (refused.code(), reason(refused));
+            assert_eq!(told, (Code::Unavailable, "DEPENDENCY_UNAVAILABLE".to_owned()));
+        }
+    }
+    assert_eq!(world.rows().await, before);
 }
 
 #[tokio::test]
@@ -175,6 +232,17 @@ async fn a_trial_runs_out_by_the_clock_and_the_product_can_be_bought_then() {
     let bought = world.attach(person("ada"), ten_seats()).await.unwrap().subscription.unwrap();
     assert_ne!(bought.name, attached.name);
     assert_eq!(world.count("subscriptions").await, 2);
+    // What was announced on the way is told by the change log, in the words of the wire.
+    let announced = logged(&world, "UPDATED").await;
+    let [(after, fields)] = &*announced else { panic!("{announced:?}") };
+    assert_eq!((fields.as_str(), &after["state"]), ("state", &"STATE_DELETED".into()));
+    assert_eq!((&after["kind"], &after["revision"]), (&"KIND_OFFICE365_SEATS".into(), &2.into()));
+    let now: serde_json::Value = world.clock.now().micros().into();
+    assert_eq!(after["update_time"], now);
+    assert_eq!(
+        world.count("subscriptions WHERE announced_state = 'STATE_DELETED' AND revision = 2").await,
+        1
+    );
 }
 
 #[tokio::test]

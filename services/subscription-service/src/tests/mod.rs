@@ -1,8 +1,10 @@
 //! The service through its rpcs, with scripted peers, on the engine that `TEST_DATABASE` names.
 
 mod attaching;
+mod locking;
 mod peers;
 mod races;
 mod reading;
 mod signing_up;
+mod starting_over;
 mod world;

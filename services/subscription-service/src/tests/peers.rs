@@ -1,6 +1,7 @@
 //! identity-service and directory-service, scripted; they answer as the real ones would, or wrongly on demand.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use access::roles;
@@ -45,8 +46,11 @@ impl Broken {
     }
 }
 
-/// What the scripted peers know.
-#[derive(Debug, Default)]
+/// What happens once, while a peer answers.
+pub(super) type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// What the scripted peers know, and what they were asked.
+#[derive(Default)]
 pub(super) struct Script {
     /// Role slugs by principal name; a principal that is not there is denied.
     pub(super) roles: HashMap<String, Vec<&'static str>>,
@@ -56,6 +60,12 @@ pub(super) struct Script {
     pub(super) liens_taken: u32,
     pub(super) broken_identity: Option<Broken>,
     pub(super) broken_directory: Option<Broken>,
+    /// Directories whose liens cannot be let go.
+    pub(super) stuck: HashSet<String>,
+    pub(super) while_directory_is_told: Option<Hook>,
+    pub(super) while_lien_is_taken: Option<Hook>,
+    /// What identity was asked, in order.
+    pub(super) questions: Vec<identity::CheckDirectoryRoleRequest>,
 }
 
 #[derive(Clone)]
@@ -84,7 +94,8 @@ impl DirectoryRoleService for Scripted {
         request: Request<identity::CheckDirectoryRoleRequest>,
     ) -> Result<Response<identity::CheckDirectoryRoleResponse>, Status> {
         let question = request.into_inner();
-        let script = self.0.lock().unwrap();
+        let mut script = self.0.lock().unwrap();
+        script.questions.push(question.clone());
         if let Some(status) = script.broken_identity.and_then(Broken::status) {
             return Err(status);
         }
@@ -199,6 +210,10 @@ impl DirectoryService for Scripted {
         request: Request<directory::GetDirectoryRequest>,
     ) -> Result<Response<directory::GetDirectoryResponse>, Status> {
         let name = request.into_inner().name;
+        let hook = self.0.lock().unwrap().while_directory_is_told.take();
+        if let Some(hook) = hook {
+            hook().await;
+        }
         let script = self.0.lock().unwrap();
         if let Some(status) = script.broken_directory.and_then(Broken::status) {
             return Err(status);
@@ -255,6 +270,10 @@ impl LienService for Scripted {
         &self,
         request: Request<directory::CreateLienRequest>,
     ) -> Result<Response<directory::CreateLienResponse>, Status> {
+        let hook = self.0.lock().unwrap().while_lien_is_taken.take();
+        if let Some(hook) = hook {
+            hook().await;
+        }
         let request = request.into_inner();
         let mut lien = request.lien.unwrap_or_default();
         let id = kernel::new_ids::derive(&[&request.parent, &lien.origin, &lien.revision.to_string()]);
@@ -273,7 +292,11 @@ impl LienService for Scripted {
         if let Some(status) = script.broken_directory.and_then(Broken::status) {
             return Err(status);
         }
-        script.liens.remove(&request.into_inner().name);
+        let name = request.into_inner().name;
+        if script.stuck.iter().any(|directory| name.starts_with(directory)) {
+            return Err(Status::internal("stuck"));
+        }
+        script.liens.remove(&name);
         Ok(Response::new(directory::DeleteLienResponse {}))
     }
 

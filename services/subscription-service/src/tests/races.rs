@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::subscription::v1::{AttachOffice365SubscriptionRequest, SignUpAzureSubscriptionRequest};
+use database::{hold, on};
+use kernel::{DirectoryId, LienId, new_ids};
 use tokio::task::JoinSet;
 
 use super::peers::Broken;
-use super::world::{FREE_TRIAL, World, azure, directory_id, person, reason, request_id, ten_seats, trial};
-use crate::workers;
+use super::world::{
+    FREE_TRIAL, World, azure, directory_id, person, reason, request_id, run, ten_seats, trial, worker,
+};
+use crate::use_cases::HOLD_REASON;
 
 const RACERS: u32 = 64;
 
@@ -66,12 +70,6 @@ async fn one_person_at_once_gets_one_free_trial() {
     assert_eq!((world.count("subscriptions").await, world.count("role_assignments").await), (1, 1));
 }
 
-/// Lets the worker of this name run once.
-async fn run(world: &World, name: &str) -> Result<bool, kernel::Refusal> {
-    let workers = workers::all(&world.handler.use_cases);
-    workers.iter().find(|worker| worker.name == name).unwrap().run_once().await
-}
-
 #[tokio::test]
 async fn a_hold_is_let_go_when_nothing_is_left_under_it_and_taken_anew() {
     // K11.
@@ -115,6 +113,72 @@ async fn a_young_hold_is_left_alone() {
     world.clock.advance(Duration::from_mins(2));
     run(&world, "release_holds").await.unwrap();
     assert_eq!(world.count("holds").await, 0);
+}
+
+/// Holds directories of these numbers, one a second, the last an hour ago.
+async fn hold_many(world: &World, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let lien = LienId::from_uuid(new_ids::derive(&["lien", &number.to_string()]));
+        let (db, now) = (&world.database.db, world.clock.now());
+        hold::held(db, numbered(number), HOLD_REASON, lien, 1, now).await.unwrap();
+        world.clock.advance(Duration::from_secs(1));
+    }
+    world.clock.advance(Duration::from_hours(1));
+}
+
+fn numbered(number: u32) -> DirectoryId {
+    directory_id(&format!("directory {number}"))
+}
+
+#[tokio::test]
+async fn holds_that_cannot_be_let_go_do_not_keep_the_others_waiting() {
+    // K11: one run looks at a hundred, and directory-service does not give back the liens of twice as many.
+    let world = World::new().await;
+    hold_many(&world, 0..201).await;
+    let stick = |numbers: std::ops::Range<u32>| {
+        world.script().stuck = numbers.map(|number| format!("directories/{}", numbered(number))).collect();
+    };
+    stick(0..200);
+    let worker = worker(&world, "release_holds");
+    for left in [201, 201, 200] {
+        worker.run_once().await.unwrap_err();
+        assert_eq!(world.count("holds").await, left);
+    }
+    assert_eq!(world.count("holds WHERE state = 'RELEASING'").await, 200);
+    // Those that can be let go by now are, though the older ones cannot; in the end all are come round to.
+    stick(0..100);
+    for _ in 0..3 {
+        let _ = worker.run_once().await;
+    }
+    assert_eq!(world.count("holds").await, 100);
+    stick(0..0);
+    for _ in 0..3 {
+        worker.run_once().await.unwrap();
+    }
+    assert_eq!(world.count("holds").await, 0);
+}
+
+#[tokio::test]
+async fn one_run_looks_at_a_hundred_holds_and_the_next_at_those_behind_them() {
+    let world = World::new().await;
+    world.attach(person("ada"), ten_seats()).await.unwrap();
+    hold_many(&world, 1..101).await;
+    // All but the last have a subscription, as contoso has one.
+    let copy = "INSERT INTO subscriptions SELECT $1 AS directory, id, kind, owner_user, product, offer,
+            display_name, seats, term, start_time, trial_end_time, active_until, disabled_from, deleted_from,
+            announced_state, create_time, update_time, revision
+        FROM subscriptions WHERE directory = $2";
+    let mut tx = world.database.db.write().await.unwrap();
+    for number in 1..100 {
+        let (to, from) = (numbered(number).uuid(), directory_id("contoso").uuid());
+        on!(&mut tx, |c| sqlx::query(copy).bind(to).bind(from).execute(c).await.map(|_| ())).unwrap();
+    }
+    tx.commit_bookkeeping().await.unwrap();
+    let worker = worker(&world, "release_holds");
+    for left in [101, 100, 100] {
+        worker.run_once().await.unwrap();
+        assert_eq!(world.count("holds").await, left);
+    }
 }
 
 #[tokio::test]

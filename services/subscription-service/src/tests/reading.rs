@@ -1,5 +1,7 @@
 //! The catalogue, subscriptions and orders as they are read, and requests that are wrong in themselves.
 
+use std::time::Duration;
+
 use api::subscription::v1::catalog_service_server::CatalogService as _;
 use api::subscription::v1::order_service_server::OrderService as _;
 use api::subscription::v1::subscription_service_server::SubscriptionService as _;
@@ -8,14 +10,16 @@ use api::subscription::v1::{
     GetSubscriptionRequest, ListOffersRequest, ListOrdersRequest, ListProductsRequest,
     ListSubscriptionsRequest,
 };
-use kernel::Principal;
+use kernel::{Principal, Timestamp};
 use runtime::peer::PeerError;
+use test_support::clock::START;
 use tonic::{Code, Status};
 
 use super::world::{
-    E3, FREE_TRIAL, PAY_AS_YOU_GO, World, azure, contoso, directory_id, from, person, reason, ten_seats,
-    trial,
+    E3, FREE_TRIAL, PAY_AS_YOU_GO, World, azure, contoso, directory_id, from, person, reason, robot,
+    ten_seats, trial,
 };
+use crate::domain::lifecycle::State;
 
 async fn get(world: &World, who: &str, name: &str) -> Result<String, Status> {
     let request = GetSubscriptionRequest { name: name.to_owned() };
@@ -74,9 +78,9 @@ async fn owners_and_readers_get_a_subscription_and_all_others_are_told_alike() {
 async fn lists_show_to_each_what_is_theirs_to_see() {
     let world = World::new().await;
     let trial_name = world.sign_up(person("cy"), azure(FREE_TRIAL)).await.unwrap().subscription.unwrap().name;
-    world.clock.advance(std::time::Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(1));
     let office = world.attach(person("ada"), ten_seats()).await.unwrap().subscription.unwrap().name;
-    world.clock.advance(std::time::Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(1));
     let usage = world.sign_up(person("ada"), azure(PAY_AS_YOU_GO)).await.unwrap().subscription.unwrap().name;
     let (ada, cy) = (person("ada"), person("cy"));
     let all = [&*trial_name, &*office, &*usage];
@@ -96,12 +100,67 @@ async fn lists_show_to_each_what_is_theirs_to_see() {
         list(&world, ada, &contoso(), &format!("offer = \"{E3}\""), 0).await.unwrap(),
         std::slice::from_ref(&office)
     );
-    // K27: the state is judged now, and pages are filled past what the filter leaves out.
+    // All conditions hold together; equal and different leave nothing out and nothing twice.
+    let (directory_owns, kind) = (format!("owner = \"{}\"", contoso()), "kind != KIND_AZURE_USAGE");
+    for (filter, expected) in [
+        (directory_owns.clone(), vec![&office]),
+        (format!("{directory_owns} AND {kind}"), vec![&office]),
+        (directory_owns.replace('=', "!="), vec![&trial_name, &usage]),
+        (owner.replace('=', "!="), vec![&office, &usage]),
+        (format!("{owner} AND {kind}"), vec![]),
+        (format!("offer != \"{E3}\" AND owner != users/me"), vec![&trial_name]),
+        (format!("offer != \"{E3}\" AND offer != \"{FREE_TRIAL}\""), vec![&usage]),
+        ("offer = nothing".to_owned(), vec![]),
+        ("offer != nothing AND state != STATE_WARNED".to_owned(), vec![&trial_name, &office, &usage]),
+        ("state = STATE_WARNED".to_owned(), vec![]),
+        (format!("owner = \"{}\"", person("eve@fabrikam")), vec![]),
+        (format!("owner = \"{}\"", robot()), vec![]),
+    ] {
+        let listed = list(&world, ada, &contoso(), &filter, 1).await.unwrap();
+        assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "{filter}");
+    }
+    // What a member does not own stays hidden whatever the filter says.
+    for filter in [&*directory_owns, "owner != users/me"] {
+        assert_eq!(list(&world, cy, &contoso(), filter, 0).await.unwrap(), [""; 0], "{filter}");
+    }
+    assert_eq!(list(&world, robot(), "", "owner = users/me", 0).await.unwrap(), [""; 0]);
+    // K27: the state is judged now.
     world.advance_days(31);
     assert_eq!(list(&world, ada, &contoso(), "state = STATE_DISABLED", 1).await.unwrap(), [trial_name]);
     assert_eq!(list(&world, ada, &contoso(), "state != STATE_DISABLED", 1).await.unwrap(), [office, usage]);
     let foreign = list(&world, person("eve@fabrikam"), &contoso(), "", 0).await.unwrap_err();
     assert_eq!(foreign.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn lists_by_state_show_the_state_that_each_is_shown_in() {
+    // K27: at every instant around the changes of a life, each subscription is in exactly the list of its state.
+    let world = World::new().await;
+    world.attach(person("ada"), trial()).await.unwrap();
+    world.sign_up(person("cy"), azure(FREE_TRIAL)).await.unwrap();
+    for day in [30, 60, 90, 120] {
+        let change = START.plus(Duration::from_hours(24 * day));
+        for instant in [Timestamp::from_micros(change.micros() - 1), change] {
+            world.clock.advance(instant.since(world.clock.now()));
+            let mut seen = 0;
+            for state in State::ALL {
+                let filter = format!("state = {}", state.as_str());
+                let listed = ListSubscriptionsRequest {
+                    parent: contoso(),
+                    filter: filter.clone(),
+                    ..ListSubscriptionsRequest::default()
+                };
+                let listed = world.handler.list_subscriptions(from(person("ada"), listed)).await.unwrap();
+                let listed = listed.into_inner().subscriptions;
+                assert!(listed.iter().all(|one| one.state().as_str_name() == state.as_str()), "{filter}");
+                let others = filter.replace('=', "!=");
+                let others = list(&world, person("ada"), &contoso(), &others, 0).await.unwrap();
+                assert_eq!(listed.len() + others.len(), 2, "{filter}");
+                seen += listed.len();
+            }
+            assert_eq!(seen, 2, "{instant:?}");
+        }
+    }
 }
 
 #[tokio::test]

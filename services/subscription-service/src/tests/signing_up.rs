@@ -91,6 +91,20 @@ async fn the_free_trial_is_had_once_for_ever() {
 }
 
 #[tokio::test]
+async fn a_retry_after_its_day_is_told_that_the_request_id_was_used() {
+    // K39: not what the order would be refused for now.
+    let world = World::new().await;
+    let request = SignUpAzureSubscriptionRequest { request_id: request_id(1), ..azure(FREE_TRIAL) };
+    world.sign_up(person("cy"), request.clone()).await.unwrap();
+    world.advance_days(1);
+    assert_eq!(reason(world.sign_up(person("cy"), request.clone()).await.unwrap_err()), "REQUEST_ID_REUSED");
+    let before = world.rows().await;
+    let another = SignUpAzureSubscriptionRequest { request_id: request_id(2), ..request };
+    assert_eq!(reason(world.sign_up(person("cy"), another).await.unwrap_err()), "OFFER_ALREADY_USED");
+    assert_eq!(world.rows().await, before);
+}
+
+#[tokio::test]
 async fn one_user_owns_at_most_the_quota_and_what_is_deleted_does_not_count() {
     let world = World::new().await;
     world.sign_up(person("cy"), azure(FREE_TRIAL)).await.unwrap();

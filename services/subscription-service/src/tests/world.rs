@@ -18,6 +18,7 @@ use runtime::edge::Edge;
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::PeerError;
+use runtime::worker::Worker;
 use sqlx::AssertSqlSafe;
 use test_support::clock::ManualClock;
 use test_support::database::TestDatabase;
@@ -30,6 +31,7 @@ use crate::grpc::Handler;
 use crate::peers::directory::DirectoryService;
 use crate::peers::identity::IdentityService;
 use crate::use_cases::UseCases;
+use crate::workers;
 
 pub(super) const E3: &str = "products/enterprisepack/offers/annual";
 pub(super) const FREE_TRIAL: &str = "products/azure/offers/ms-azr-0044p";
@@ -50,7 +52,7 @@ pub(super) struct World {
     pub(super) database: TestDatabase,
     pub(super) clock: ManualClock,
     pub(super) handler: Handler,
-    script: Arc<Mutex<Script>>,
+    pub(super) scripted: Arc<Mutex<Script>>,
 }
 
 pub(super) fn directory_id(of: &str) -> DirectoryId {
@@ -77,9 +79,13 @@ pub(super) fn request_id(number: u32) -> String {
     new_ids::derive(&["request", &number.to_string()]).to_string()
 }
 
+/// The session of every principal.
+pub(super) fn session() -> SessionId {
+    SessionId::from_uuid(new_ids::derive(&["session"]))
+}
+
 pub(super) fn from<T>(principal: Principal, message: T) -> Request<T> {
-    let session = SessionId::from_uuid(new_ids::derive(&["session"]));
-    from_caller(Caller::Principal(SignedIn { principal, session }), message)
+    from_caller(Caller::Principal(SignedIn { principal, session: session() }), message)
 }
 
 pub(super) fn from_caller<T>(caller: Caller, message: T) -> Request<T> {
@@ -111,11 +117,11 @@ impl World {
         };
         let ids = test_support::ids::seeded(7);
         let edge = Edge::new(Service::Subscription, clock.clock(), ids, &key, database.db.clone());
-        Self { database, clock, handler: Handler { edge, use_cases }, script }
+        Self { database, clock, handler: Handler { edge, use_cases }, scripted: script }
     }
 
     pub(super) fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap()
+        self.scripted.lock().unwrap()
     }
 
     pub(super) fn change_directory(&self, change: impl FnOnce(&mut Directory)) {
@@ -160,6 +166,26 @@ impl World {
     }
 }
 
+/// A worker, with what it remembers between its runs.
+pub(super) fn worker(world: &World, name: &str) -> Worker {
+    let workers = workers::all(&world.handler.use_cases);
+    workers.into_iter().find(|worker| worker.name == name).unwrap()
+}
+
+/// Lets a worker that has just begun run once.
+pub(super) async fn run(world: &World, name: &str) -> Result<bool, kernel::Refusal> {
+    worker(world, name).run_once().await
+}
+
+/// Every change of a kind, as the change log has it afterwards, with the fields that changed.
+pub(super) async fn logged(world: &World, kind: &str) -> Vec<(serde_json::Value, String)> {
+    let mut tx = world.database.db.read().await.unwrap();
+    let select = "SELECT after, changed_fields FROM change_log WHERE kind = $1 ORDER BY entry";
+    let rows: Vec<(String, String)> =
+        on!(&mut tx, |c| sqlx::query_as(select).bind(kind).fetch_all(c).await).unwrap();
+    rows.into_iter().map(|(after, fields)| (serde_json::from_str(&after).unwrap(), fields)).collect()
+}
+
 fn script() -> Script {
     let mut script = Script::default();
     let people = [
@@ -182,7 +208,7 @@ fn script() -> Script {
             primary_domain: format!("{name}.tenure.internal"),
             state: State::Active.into(),
             agreement_type: AgreementType::SelfService.into(),
-            settings: Some(DirectorySettings::default()),
+            settings: Some(DirectorySettings { members_may_create_subscriptions: Some(true) }),
             ..Directory::default()
         };
         script.directories.insert(directory.name.clone(), directory);

@@ -7,7 +7,7 @@ use database::change_log::{self, Change, ChangeKind};
 use database::{Tx, hold, idempotency};
 use kernel::{DirectoryId, OrderId, Principal, SubscriptionId};
 
-use super::{HOLD_REASON, Placed, UseCases, owned, signed_in};
+use super::{HOLD_REASON, Placed, UseCases, owned, refuse_used_request_id, signed_in};
 use crate::domain::catalogue::OfferName;
 use crate::domain::directory::DirectoryFacts;
 use crate::domain::office365::{self, Attached, Command, Facts};
@@ -49,8 +49,7 @@ impl UseCases {
     }
 
     async fn judge_and_attach(&self, call: &Call, order: &AttachOffice365) -> Result<Placed, Refused> {
-        let signed_in = signed_in(call.caller.as_ref())?;
-        let caller = call.caller.as_ref().expect("signed_in has found a caller");
+        let (caller, signed_in) = signed_in(call.caller.as_ref())?;
         let now = self.clock.now();
         let permit =
             access::require::<Right>(&self.judge, caller, order.directory, Consistency::Fresh, now).await?;
@@ -102,12 +101,8 @@ impl UseCases {
 
     async fn decide_attach(&self, tx: &mut Tx, judged: &Judged<'_>) -> Result<Attached, Refused> {
         let Judged { call, order, directory, .. } = judged;
-        // The directory and the terms come before the offer, also before whether there is one.
-        directory.require_active()?;
-        directory.require_self_service()?;
-        if !order.command.accept_terms {
-            return Err(Refused::TermsNotAccepted);
-        }
+        refuse_used_request_id(tx, call).await?;
+        directory.require_order(order.command.accept_terms)?;
         let offer = self.catalogue.offer(&order.offer)?;
         let product = self.catalogue.product(&order.offer.product)?;
         let owned = owned(tx, order.directory, order.offer.product.as_str(), call.now).await?;
@@ -151,7 +146,8 @@ async fn announce_deleted(tx: &mut Tx, judged: &Judged<'_>, locked: &ProductLock
     let (call, permit) = (judged.call, &judged.permit);
     let present = store::subscriptions::of_product(tx, permit.directory(), locked.product()).await?;
     let Some(gone) = present.filter(|one| one.is_deleted_at(call.now)) else { return Ok(()) };
-    let gone = store::subscriptions::announce(tx, permit, locked, gone, call.now).await?;
+    let gone = gone.announced(call.now);
+    store::subscriptions::announce(tx, permit, locked, &gone.facts).await?;
     let change =
         Change { resource: gone.name(), kind: ChangeKind::Updated, after: &gone, changed_fields: &["state"] };
     change_log::append(tx, permit, call, &change).await?;

@@ -7,13 +7,14 @@ mod order_queries;
 mod preview_office365_order;
 mod sight;
 mod sign_up_azure_subscription;
+mod subscription_filter;
 mod subscription_queries;
 
 use std::sync::Arc;
 
-use access::{Caller, SignedIn};
+use access::{Call, Caller, SignedIn};
 use database::{Db, StoreError, Tx};
-use kernel::{Clock, DirectoryId, Refusal, Timestamp};
+use kernel::{Clock, DirectoryId, Refusal, SubscriptionId, Timestamp};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use serde::{Deserialize, Serialize};
@@ -62,10 +63,19 @@ pub(crate) struct Page<T> {
 }
 
 /// The principal that calls. Neither operators nor services order or read here (P-3).
-pub(crate) fn signed_in(caller: Option<&Caller>) -> Result<&SignedIn, Refusal> {
-    caller
-        .ok_or_else(|| Refusal::unauthenticated(kernel::reason::TOKEN_MISSING, "this method needs a token"))?
-        .require_signed_in()
+pub(crate) fn signed_in(caller: Option<&Caller>) -> Result<(&Caller, &SignedIn), Refusal> {
+    let missing = || Refusal::unauthenticated(kernel::reason::TOKEN_MISSING, "this method needs a token");
+    let caller = caller.ok_or_else(missing)?;
+    Ok((caller, caller.require_signed_in()?))
+}
+
+/// K39: what the call would make is there, though the record of it is over: the request id was used.
+async fn refuse_used_request_id(tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+    let id = SubscriptionId::from_uuid(call.new_id);
+    if call.request_id.is_some() && store::subscriptions::is_located(tx, id).await? {
+        return Err(StoreError::RequestIdReused);
+    }
+    Ok(())
 }
 
 /// What a directory has, or had, of an Office 365 product, judged at `now` from rows that are read in `tx`.

@@ -10,8 +10,7 @@ use super::sight::Sight;
 use super::{Page, UseCases};
 use crate::domain::order::Order;
 use crate::domain::refused::Refused;
-use crate::store::orders;
-use crate::store::subscriptions::After;
+use crate::store::orders::{self, After};
 
 /// The list as parsed.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ impl UseCases {
         caller: &Caller,
         directory: DirectoryId,
     ) -> Result<Sight, Refusal> {
-        let principal = signed_in(Some(caller))?.principal;
+        let principal = signed_in(Some(caller))?.1.principal;
         let now = self.clock.now();
         let judged =
             access::require::<P>(&self.judge, caller, directory, Consistency::AtMostFiveSeconds, now).await;

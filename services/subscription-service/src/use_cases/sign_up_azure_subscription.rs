@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::attach_office365_subscription::{new_ids, record_placed};
 use super::sight::is_role_missing;
-use super::{HOLD_REASON, Placed, UseCases, signed_in};
+use super::{HOLD_REASON, Placed, UseCases, refuse_used_request_id, signed_in};
 use crate::domain::azure::{self, Command, Facts, OwnerAssignment, OwnerHistory, SignedUp};
 use crate::domain::catalogue::OfferName;
 use crate::domain::directory::DirectoryFacts;
@@ -59,7 +59,7 @@ impl UseCases {
     }
 
     async fn judge_and_sign_up(&self, call: &Call, order: &SignUpAzure) -> Result<Placed, Refused> {
-        let principal = signed_in(call.caller.as_ref())?.principal;
+        let principal = signed_in(call.caller.as_ref())?.1.principal;
         // P-2: the owner is a person.
         let user = principal.user().ok_or_else(|| {
             Refusal::permission_denied(Right::NAME, format!("directories/{}", principal.directory()))
@@ -86,8 +86,7 @@ impl UseCases {
 
     /// Every member may; a guest is told where home is (K20).
     async fn require_sign_up(&self, call: &Call) -> Result<Permit<Right>, Refused> {
-        let signed_in = signed_in(call.caller.as_ref())?;
-        let caller = call.caller.as_ref().expect("signed_in has found a caller");
+        let (caller, signed_in) = signed_in(call.caller.as_ref())?;
         let (directory, now) = (signed_in.principal.directory(), self.clock.now());
         let judged = access::require::<Right>(&self.judge, caller, directory, Consistency::Fresh, now).await;
         match judged {
@@ -103,8 +102,7 @@ impl UseCases {
 
     /// Where the directory leaves it to administrators (S-05, a setting of ours).
     async fn require_administrator(&self, call: &Call, directory: DirectoryId) -> Result<(), Refused> {
-        signed_in(call.caller.as_ref())?;
-        let caller = call.caller.as_ref().expect("signed_in has found a caller");
+        let (caller, _) = signed_in(call.caller.as_ref())?;
         let now = self.clock.now();
         let fresh = Consistency::Fresh;
         match access::require::<SignUpAzureAlways>(&self.judge, caller, directory, fresh, now).await {
@@ -153,12 +151,8 @@ impl UseCases {
         ever_subscribed: bool,
     ) -> Result<SignedUp, Refused> {
         let Judged { call, order, user, directory, .. } = judged;
-        // The directory and the terms come before the offer, also before whether there is one.
-        directory.require_active()?;
-        directory.require_self_service()?;
-        if !order.command.accept_terms {
-            return Err(Refused::TermsNotAccepted);
-        }
+        refuse_used_request_id(tx, call).await?;
+        directory.require_order(order.command.accept_terms)?;
         let offer = self.catalogue.offer(&order.offer)?;
         let present = store::subscriptions::count_owned(tx, directory.id, *user, call.now).await?;
         let facts = Facts {

@@ -2,19 +2,19 @@
 
 use access::permission::ReadSubscriptions;
 use access::{Caller, Consistency, Permission as _, roles};
-use kernel::{DirectoryId, Refusal, SubscriptionId, Timestamp, UserId};
-use runtime::filter::{Condition, Operator};
-use runtime::page_token::PageRequest;
+use kernel::{DirectoryId, Refusal, SubscriptionId};
+use runtime::filter::Condition;
+use runtime::page_token::{self, PageRequest};
 use uuid::Uuid;
 
 use super::sight::Sight;
+use super::subscription_filter::narrowings;
 use super::{Page, UseCases, signed_in};
 use crate::domain::refused::Refused;
 use crate::domain::subscription::Subscription;
-use crate::store::subscriptions::{self, After};
+use crate::store::subscription_lists::{self, After};
+use crate::store::subscriptions;
 
-/// Rows that are read at once while a page is filled.
-const BATCH: i64 = 200;
 /// Before the first row of every list.
 const BEGINNING: After = (i64::MIN, Uuid::nil());
 
@@ -46,7 +46,7 @@ impl UseCases {
         caller: &Caller,
         id: SubscriptionId,
     ) -> Result<Subscription, Refused> {
-        let directory = signed_in(Some(caller))?.principal.directory();
+        let directory = signed_in(Some(caller))?.1.principal.directory();
         let sight = self.sight::<ReadSubscriptions>(caller, directory).await?;
         let mut tx = self.db.read().await?;
         let found = subscriptions::find_in(&mut tx, directory, id).await?;
@@ -57,17 +57,13 @@ impl UseCases {
         seen.ok_or_else(|| denied(id).into())
     }
 
-    /// Lists subscriptions, oldest first.
-    ///
-    /// A plain member of a directory sees those that it owns. `kind`, `state` and `offer` are compared with rows read
-    /// in the order of an index, until the page is full: the state is judged now, so that no stored word could be
-    /// compared, and what a list reads is bounded by the directory's or the owner's own subscriptions (P-15).
+    /// Lists subscriptions, oldest first. A plain member of a directory sees those that it owns.
     pub(crate) async fn list_subscriptions(
         &self,
         caller: &Caller,
         list: &ListSubscriptions,
     ) -> Result<Page<Subscription>, Refused> {
-        let principal = signed_in(Some(caller))?.principal;
+        let principal = signed_in(Some(caller))?.1.principal;
         let now = self.clock.now();
         let (directory, sight) = match list.scope {
             Scope::Directory(directory) => {
@@ -85,75 +81,21 @@ impl UseCases {
         let method = "ListSubscriptions";
         let request = PageRequest { method, actor: &actor, directory: Some(directory), scope: &scope };
         let after: After = self.page_tokens.after_key(&request, &list.page_token)?.unwrap_or(BEGINNING);
-        let owner = match sight {
-            Sight::All => None,
-            // A service account owns nothing.
-            Sight::Own(principal) => match principal.user() {
-                Some(user) => Some(user),
-                None => return Ok(Page { entries: Vec::new(), next_page_token: String::new() }),
-            },
+        let Some(narrowings) = narrowings(&list.conditions, principal, sight, directory) else {
+            return Ok(Page { entries: Vec::new(), next_page_token: String::new() });
         };
-        let wanted = |subscription: &Subscription| matches(subscription, &list.conditions, &actor, now);
-        let (entries, more) = self.fill(directory, owner, after, list.page_size, wanted).await?;
+        let mut tx = self.db.read().await?;
+        let rows =
+            subscription_lists::page(&mut tx, directory, &narrowings, now, after, list.page_size + 1).await?;
+        let (entries, more) = page_token::cut(rows, list.page_size);
         let end = entries.last().filter(|_| more).map(key);
         let next_page_token = end.map(|end| self.page_tokens.next_key(&request, &end)).unwrap_or_default();
         Ok(Page { entries, next_page_token })
-    }
-
-    /// Reads batches until there is one wanted row more than the page has, or no more rows.
-    async fn fill(
-        &self,
-        directory: DirectoryId,
-        owner: Option<UserId>,
-        mut after: After,
-        page_size: i64,
-        wanted: impl Fn(&Subscription) -> bool,
-    ) -> Result<(Vec<Subscription>, bool), Refused> {
-        let enough = usize::try_from(page_size).unwrap_or(usize::MAX);
-        let mut entries = Vec::new();
-        let mut tx = self.db.read().await?;
-        loop {
-            let rows = match owner {
-                None => subscriptions::of_directory(&mut tx, directory, after, BATCH).await?,
-                Some(user) => subscriptions::of_owner(&mut tx, directory, user, after, BATCH).await?,
-            };
-            let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < BATCH);
-            after = rows.last().map_or(after, key);
-            for row in rows.into_iter().filter(|row| wanted(row)) {
-                if entries.len() == enough {
-                    return Ok((entries, true));
-                }
-                entries.push(row);
-            }
-            if is_last {
-                return Ok((entries, false));
-            }
-        }
     }
 }
 
 fn key(subscription: &Subscription) -> After {
     (subscription.facts.create_time.micros(), subscription.facts.id.uuid())
-}
-
-/// Whether a subscription meets all conditions; `users/me` is the caller.
-fn matches(subscription: &Subscription, conditions: &[Condition], actor: &str, now: Timestamp) -> bool {
-    let facts = &subscription.facts;
-    conditions.iter().all(|condition| {
-        let is_value = |present: &str| present == condition.value;
-        let equal = match condition.field {
-            "kind" => is_value(facts.kind.as_str()),
-            "state" => is_value(facts.state_at(now).as_str()),
-            "offer" => is_value(&format!("products/{}/offers/{}", facts.product, facts.offer)),
-            "owner" if condition.value == "users/me" => subscription.owner_name() == actor,
-            "owner" => is_value(&subscription.owner_name()),
-            _ => false,
-        };
-        match condition.operator {
-            Operator::Equals | Operator::HasPrefix => equal,
-            Operator::NotEquals => !equal,
-        }
-    })
 }
 
 /// The one answer for whatever the caller may not read, absent included.

@@ -3,6 +3,8 @@
 use api::subscription::v1::Subscription;
 use api::subscription::v1::subscription::Owner;
 
+use tonic::Code;
+
 use super::Farewell;
 use super::stage::{Actor, Stage, WentOtherwise, told};
 
@@ -26,7 +28,7 @@ pub(super) async fn office365_first(stage: &mut Stage<'_>) -> Result<(), WentOth
     stage.must_refuse(
         "Cy Okafor expects the subscription in another directory",
         wrong,
-        "DIRECTORY_MISMATCH",
+        (Code::FailedPrecondition, "DIRECTORY_MISMATCH"),
     )?;
     let directory = cy.directory.clone();
     let azure = told("Cy signs up for Azure", stage.sign_up_azure(&cy, AZURE_FREE_TRIAL, &directory).await)?;
@@ -95,14 +97,18 @@ pub(super) async fn know_your_role(stage: &mut Stage<'_>) -> Result<(), WentOthe
     stage
         .must(roles == ["User"], format!("Ida Novak takes it away; his role is now: {}", roles.join(", ")))?;
     let next = stage.attach(&ben, &ben.directory, OFFICE365_E3).await;
-    stage.must_refuse("Ben Sato attaches with the same, still valid token", next, "PERMISSION_DENIED")?;
+    stage.must_refuse(
+        "Ben Sato attaches with the same, still valid token",
+        next,
+        (Code::PermissionDenied, "PERMISSION_DENIED"),
+    )?;
     told("Ben ends his session", stage.revoke(&ben).await)?;
     stage.tell("Ben Sato ends his session");
     let (roles, directory) = (stage.my_roles(&ben).await, stage.directory(&ben).await);
-    stage.must_refuse("identity-service", roles, "SESSION_REVOKED")?;
-    stage.must_refuse("directory-service", directory, "SESSION_REVOKED")?;
+    stage.must_refuse("identity-service", roles, (Code::Unauthenticated, "SESSION_REVOKED"))?;
+    stage.must_refuse("directory-service", directory, (Code::Unauthenticated, "SESSION_REVOKED"))?;
     let azure = stage.sign_up_azure(&ben, AZURE_FREE_TRIAL, "").await;
-    stage.must_refuse("subscription-service", azure, "SESSION_REVOKED").map(|_| ())
+    stage.must_refuse("subscription-service", azure, (Code::Unauthenticated, "SESSION_REVOKED")).map(|_| ())
 }
 
 /// What is refused, whoever asks.
@@ -110,21 +116,35 @@ pub(super) async fn refusals(stage: &mut Stage<'_>) -> Result<(), WentOtherwise>
     stage.scene("4. Refused");
     let mia = stage.sign_up("Adatum", "adatum", ("mia", "Mia Costa"), false).await?;
     let offer = stage.sign_up_azure(&mia, AZURE_ENTERPRISE, "").await;
-    let ineligible = "ENTERPRISE_AGREEMENT_NOT_ELIGIBLE";
+    let ineligible = (Code::FailedPrecondition, "ENTERPRISE_AGREEMENT_NOT_ELIGIBLE");
     stage.must_refuse("An Enterprise Agreement offer", offer, ineligible)?;
     let eva = stage.sign_up("Northwind", "northwind", ("eva", "Eva Lund"), true).await?;
     let directory = stage.attach(&eva, &eva.directory, OFFICE365_E3).await;
     stage.must_refuse("Office 365 for an Enterprise Agreement directory", directory, ineligible)?;
     attach(stage, &mia, OFFICE365_E5).await?;
     let again = stage.attach(&mia, &mia.directory, OFFICE365_E5).await;
-    stage.must_refuse("A second trial of the same product", again, "TRIAL_ALREADY_USED")?;
+    stage.must_refuse(
+        "A second trial of the same product",
+        again,
+        (Code::FailedPrecondition, "TRIAL_ALREADY_USED"),
+    )?;
     told("Mia's first free trial of Azure", stage.sign_up_azure(&mia, AZURE_FREE_TRIAL, "").await)?;
     let again = stage.sign_up_azure(&mia, AZURE_FREE_TRIAL, "").await;
-    stage.must_refuse("A second free trial of Azure", again, "OFFER_ALREADY_USED")?;
+    stage.must_refuse(
+        "A second free trial of Azure",
+        again,
+        (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
+    )?;
     let unknown = stage.attach(&mia, &mia.directory, "products/enterprisepack/offers/weekly").await;
-    stage.must_refuse("An unknown offer", unknown, "OFFER_NOT_FOUND")?;
+    stage.must_refuse("An unknown offer", unknown, (Code::NotFound, "OFFER_NOT_FOUND"))?;
     let foreign = stage.attach(&eva, &mia.directory, OFFICE365_E3).await;
-    stage.must_refuse("Another directory's administrator", foreign, "PERMISSION_DENIED").map(|_| ())
+    stage
+        .must_refuse(
+            "Another directory's administrator",
+            foreign,
+            (Code::PermissionDenied, "PERMISSION_DENIED"),
+        )
+        .map(|_| ())
 }
 
 /// Attaches an Office 365 trial, which the directory must own.
@@ -141,7 +161,7 @@ async fn attach(stage: &mut Stage<'_>, actor: &Actor, offer: &str) -> Result<Sub
 async fn must_lack_the_role(stage: &mut Stage<'_>, actor: &Actor, what: &str) -> Result<(), WentOtherwise> {
     let step = format!("{}, {what}, attaches Office 365", actor.display_name());
     let result = stage.attach(actor, &actor.directory, OFFICE365_E5).await;
-    let refused = stage.must_refuse(&step, result, "PERMISSION_DENIED")?;
+    let refused = stage.must_refuse(&step, result, (Code::PermissionDenied, "PERMISSION_DENIED"))?;
     match refused.roles.as_deref() {
         Some("billing-administrator,global-administrator") => Ok(()),
         other => Err(WentOtherwise::new(step, format!("roles that would do: {other:?}"))),

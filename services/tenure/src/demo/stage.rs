@@ -14,7 +14,7 @@ use api::subscription::v1::subscription_service_client::SubscriptionServiceClien
 use runtime::clock::system_ids;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 /// A step went otherwise than the play tells it.
@@ -50,7 +50,7 @@ impl Actor {
 
 /// What is told about a refusal, read from its details.
 pub(super) struct Told {
-    pub(super) code: tonic::Code,
+    pub(super) code: Code,
     pub(super) reason: String,
     pub(super) message: String,
     pub(super) roles: Option<String>,
@@ -110,14 +110,15 @@ impl<'o> Stage<'o> {
         &mut self,
         step: impl fmt::Display,
         result: Result<T, Status>,
-        reason: &str,
+        expected: (Code, &str),
     ) -> Result<Told, WentOtherwise> {
+        let (code, reason) = expected;
         let Err(status) = result else {
             return Err(WentOtherwise::new(step, format!("allowed, but {reason} was told")));
         };
         let told = Told::of(&status);
-        if told.reason != reason {
-            return Err(WentOtherwise::new(step, format!("{told}, but {reason} was told")));
+        if (told.code, told.reason.as_str()) != (code, reason) {
+            return Err(WentOtherwise::new(step, format!("{told}, but {code:?} {reason} was told")));
         }
         self.tell(format!("{step}: refused, {told}"));
         Ok(told)

@@ -42,7 +42,10 @@ impl Running {
     /// Starts a server on a data folder and waits until it says where it listens.
     pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
         let data_dir = data_dir.display().to_string();
-        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir];
+        let mut arguments = vec!["serve", "--data-dir", &data_dir];
+        if !more.contains(&"--listen") {
+            arguments.extend(["--listen", "127.0.0.1:0"]);
+        }
         arguments.extend(more);
         let mut command = tenure(&arguments);
         let mut child =

@@ -1,11 +1,11 @@
 //! Starting, stopping, and what is there afterwards.
 
-use std::process::Stdio;
-
 use api::directory::v1::ListDirectoriesRequest;
 use api::directory::v1::directory_service_client::DirectoryServiceClient;
 use api::subscription::v1::GetSubscriptionRequest;
 use api::subscription::v1::subscription_service_client::SubscriptionServiceClient;
+use clap::CommandFactory as _;
+use tenure::options::Cli;
 
 use crate::process::{Running, attach, directory_of, run, sign_in, sign_up, tenure, trial, with_token};
 
@@ -13,13 +13,20 @@ use crate::process::{Running, attach, directory_of, run, sign_in, sign_up, tenur
 fn every_configuration_problem_is_told_at_once() {
     let mut command =
         tenure(&["serve", "--listen", "0.0.0.0:50051", "--sign-up", "perhaps", "--trace-ratio", "7"]);
-    command.env("TENURE_LISTN", "127.0.0.1:1").env("TENURE_REQUEST_TIMEOUT", "soon");
+    command.env("TENURE_LISTN", "127.0.0.1:1").env("TENURE_REQUEST_TIMEOUT", "0s");
+    command.env("TENURE_ISSUER", "identity-service");
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{told}");
-    for problem in
-        ["--plaintext", "--sign-up", "--trace-ratio", "TENURE_LISTN", "TENURE_LISTEN", "--request-timeout"]
-    {
+    for problem in [
+        "--plaintext",
+        "--sign-up",
+        "--trace-ratio",
+        "TENURE_LISTN",
+        "TENURE_LISTEN",
+        "--request-timeout",
+        "--issuer",
+    ] {
         assert!(told.contains(problem), "{problem} is missing in {told}");
     }
 }
@@ -32,6 +39,22 @@ fn a_data_folder_serves_one_process() {
     let second = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir.display().to_string()]);
     let told = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && told.contains("another process"), "{told}");
+}
+
+/// A database or key that is made anew beside the old ones would forget what the others remember.
+#[test]
+fn a_folder_that_has_lost_a_file_is_refused() {
+    for lost in ["subscription.db", "keys/identity-service.key"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        Running::start(&data_dir, &[]).stop();
+        std::fs::remove_file(data_dir.join(lost)).unwrap();
+        let refused =
+            run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir.display().to_string()]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && told.contains(lost), "{told}");
+        assert!(!data_dir.join(lost).exists(), "nothing is made in its place");
+    }
 }
 
 #[tokio::test]
@@ -86,10 +109,22 @@ fn a_signal_stops_it_in_order() {
 
 #[test]
 fn help_lists_every_setting_and_its_variable() {
-    let mut command = tenure(&["--help"]);
-    let output = command.stderr(Stdio::null()).output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    for (flag, variable) in [("--listen", "TENURE_LISTEN"), ("--data-dir", "TENURE_DATA_DIR")] {
-        assert!(help.contains(flag) && help.contains(variable), "{help}");
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    for argument in Cli::command().get_arguments().filter(|argument| argument.get_env().is_some()) {
+        let flag = format!("--{}", argument.get_long().unwrap());
+        let variable = argument.get_env().unwrap().to_str().unwrap();
+        assert!(help.contains(&flag) && help.contains(variable), "{flag} {variable} in {help}");
+        // One name, whichever way it is set.
+        assert!(variable.starts_with("TENURE_"), "{variable}");
     }
+}
+
+/// K34: a server that everybody can reach in clear says so.
+#[test]
+fn serving_without_tls_is_said_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(&folder.path().join("data"), &["--listen", "0.0.0.0:0", "--plaintext"]);
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("without TLS"), "{log}");
 }

@@ -47,7 +47,9 @@ async fn one_attach_is_one_trace_of_all_three_services_without_a_secret() {
         .map(|span| &span.name)
         .collect();
     assert_eq!(outer, ["tenure.subscription.v1.SubscriptionService/AttachOffice365Subscription"]);
-    assert!(collector.metric_names().iter().any(|name| name == "rpc.server.duration"));
+    // K35: the rpc and the code, never a directory.
+    let labels = BTreeSet::from(["rpc", "code"].map(str::to_owned));
+    assert_eq!(collector.labels_of("rpc.server.duration"), labels);
 
     let told = collector.everything() + &log;
     let user = ada.user.unwrap();

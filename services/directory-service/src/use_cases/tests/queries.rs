@@ -1,7 +1,6 @@
 //! Reading: who may, in pages, by an index.
 
 use kernel::{Refusal, reason};
-use test_support::database::{Engine, engine};
 
 use super::*;
 use crate::store;
@@ -103,26 +102,11 @@ async fn a_page_token_is_good_for_its_own_list_and_caller_only() {
 
 #[tokio::test]
 async fn k_32_every_list_is_read_from_an_index_in_its_order() {
-    // PostgreSQL reads small tables whole, whatever indexes there are; the schemas are compared elsewhere.
-    if engine() == Engine::Postgres {
-        return;
-    }
     let world = World::new().await;
-    let cases = [
+    for (select, index) in [
         (store::directories::PAGE, "directories_by_create_time"),
         (store::liens::PAGE, "liens_by_create_time"),
-    ];
-    for (select, index) in cases {
-        let mut tx = world.database.db.read().await.unwrap();
-        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {select}"));
-        let database::TxEngine::Sqlite(transaction) = &mut tx.engine else { panic!("SQLite") };
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(explain).fetch_all(&mut **transaction).await.unwrap();
-        let plan: Vec<_> = plan.into_iter().map(|(_, _, _, step)| step).collect();
-        let plan = plan.join("; ");
-        assert!(
-            plan.contains(index) && plan.starts_with("SEARCH") && !plan.contains("TEMP B-TREE"),
-            "{plan}"
-        );
+    ] {
+        test_support::plan::assert_seeks(&world.database.db, select, index, "create_time, id").await;
     }
 }

@@ -1,0 +1,61 @@
+//! How an engine would run a statement: for tests that a list is read from an index, on both engines.
+//!
+//! Nothing is run: the parameters are left open, and the tables may be empty.
+
+use database::{Db, TxEngine};
+use sqlx::{AssertSqlSafe, Row as _};
+
+/// PostgreSQL reads small tables whole and sorts a few rows happily: with all other ways closed, it takes the index
+/// exactly if the index serves.
+const INDEXES_ONLY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
+    SET LOCAL enable_sort = off; SET LOCAL plan_cache_mode = force_generic_plan";
+
+/// Asserts that a statement seeks in this index, by these columns among others, and sorts nothing.
+///
+/// `columns` are those of the list's order, as in `create_time, id`: a filter after the index would not name them.
+pub async fn assert_seeks(db: &Db, select: &str, index: &str, columns: &str) {
+    let steps = of(db, select).await;
+    let plan = steps.join("\n");
+    let in_sqlite = format!("({})>(", columns.replace(", ", ","));
+    let seeks = |step: &String| {
+        let postgres = step.contains("Index Cond: ") && step.contains(&format!("(ROW({columns}) > ROW("));
+        let sqlite = step.starts_with("SEARCH") && step.contains(&in_sqlite);
+        postgres || sqlite
+    };
+    assert!(plan.contains(&format!(" {index} ")), "not by {index}:\n{select}\n{plan}");
+    assert!(steps.iter().any(seeks), "not from {columns}:\n{select}\n{plan}");
+    assert!(!plan.contains("Sort") && !plan.contains("TEMP B-TREE"), "sorted:\n{select}\n{plan}");
+}
+
+/// The steps of the plan.
+async fn of(db: &Db, select: &str) -> Vec<String> {
+    let mut tx = db.read().await.expect("a test database reads");
+    let explained = match &mut tx.engine {
+        TxEngine::Sqlite(transaction) => {
+            let explain = format!("EXPLAIN QUERY PLAN {select}");
+            sqlx::query(AssertSqlSafe(explain))
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|steps| steps.iter().map(|step| step.get("detail")).collect())
+        }
+        TxEngine::Postgres(transaction) => {
+            let parameters = (1..100).filter(|number| select.contains(&format!("${number}")));
+            let nulls = vec!["NULL"; parameters.count()].join(", ");
+            for statement in [INDEXES_ONLY.to_owned(), format!("PREPARE explained AS {select}")] {
+                sqlx::raw_sql(AssertSqlSafe(statement))
+                    .execute(&mut **transaction)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}:\n{select}"));
+            }
+            let explain = format!("EXPLAIN (COSTS OFF) EXECUTE explained({nulls})");
+            let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut **transaction).await;
+            // A prepared statement outlives its transaction.
+            sqlx::raw_sql("DEALLOCATE explained")
+                .execute(&mut **transaction)
+                .await
+                .expect("it was prepared before");
+            plan.map(|steps| steps.iter().map(|step| step.get(0)).collect())
+        }
+    };
+    explained.unwrap_or_else(|error| panic!("{error}:\n{select}"))
+}
