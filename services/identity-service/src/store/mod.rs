@@ -2,8 +2,6 @@
 
 pub(crate) mod credentials;
 pub(crate) mod directories;
-#[cfg(test)]
-pub(crate) mod plan;
 pub(crate) mod role_assignments;
 pub(crate) mod sessions;
 pub(crate) mod sign_ups;

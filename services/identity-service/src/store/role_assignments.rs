@@ -243,7 +243,7 @@ pub(crate) async fn roles_on_page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::plan;
+    use crate::tests::plan;
     use kernel::new_ids;
     use test_support::database::fresh;
 

@@ -323,7 +323,7 @@ pub(crate) async fn memberships(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::plan;
+    use crate::tests::plan;
     use test_support::database::fresh;
 
     fn condition(field: &'static str, operator: Operator, value: &str) -> Condition {

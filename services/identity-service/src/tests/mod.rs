@@ -4,6 +4,7 @@
 
 mod directory;
 mod limits;
+pub(crate) mod plan;
 mod rights;
 mod sessions;
 mod sign_up;

@@ -1,6 +1,6 @@
-//! How a database would run a statement, for tests that demand an index of it.
+//! How a database would run a statement, for lists whose pages may be sorted after an index has found few.
 //!
-//! Nothing but tests is built with it.
+//! Nothing is run.
 
 use database::{Db, on};
 use sqlx::AssertSqlSafe;
@@ -10,6 +10,7 @@ use test_support::database::{Engine, engine};
 pub(crate) const ID: &str = "'1d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6'::uuid";
 /// Some number.
 pub(crate) const NUMBER: &str = "50::bigint";
+
 /// The steps of the plan; `values` stand for `$1` and so on, where the engine needs some to plan at all.
 ///
 /// PostgreSQL plans by what it knows of the rows, so that a test fills the table first; SQLite knows none.
