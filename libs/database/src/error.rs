@@ -117,6 +117,13 @@ const fn kind_in_sqlite(code: u32) -> Kind {
     }
 }
 
+/// Whether SQLite refused for a reason other than an I/O error: nothing of the statement has happened.
+pub(crate) fn is_refused_by_sqlite(error: &sqlx::Error) -> bool {
+    let code =
+        error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff != 10)
+}
+
 /// Whether the connection on which this happened is of no more use, while another may be.
 pub(crate) fn connection_is_gone(error: &sqlx::Error) -> bool {
     let postgres =

@@ -7,7 +7,7 @@ use kernel::Clock;
 use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, is_refused_by_sqlite};
 
 /// An open transaction; dropped means rolled back.
 pub struct Tx {
@@ -63,8 +63,10 @@ impl Tx {
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
     pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
         match self.engine {
-            // What SQLite says is so: a COMMIT that failed has not happened.
-            TxEngine::Sqlite(transaction) => transaction.commit().await?,
+            TxEngine::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
+                // Full, or not to be written: it has not happened. After an I/O error it may be in the log all the same.
+                if is_refused_by_sqlite(&error) { error.into() } else { outcome_of(error) }
+            })?,
             TxEngine::Postgres(transaction) => transaction.commit().await.map_err(outcome_of)?,
         }
         self.changed.notify_one();
@@ -77,7 +79,7 @@ impl Tx {
     }
 }
 
-/// What the failure of a server's COMMIT means: a connection that ended meanwhile may have committed before.
+/// What the failure of a COMMIT means: a connection that ended meanwhile may have committed before.
 fn outcome_of(error: sqlx::Error) -> StoreError {
     let error = StoreError::from(error);
     if let StoreError::Unavailable(source) = error { StoreError::OutcomeUnknown(source) } else { error }

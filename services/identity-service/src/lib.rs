@@ -79,7 +79,7 @@ impl Default for Settings {
             sign_up_total_per_hour: 36_000,
             sign_in_failures_per_name_per_hour: 100,
             sign_in_failures_per_source_per_hour: 1_000,
-            hash_queue: 128,
+            hash_queue: 256,
             session_lifetime: Duration::from_hours(30 * 24),
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             trusted_proxies: Vec::new(),

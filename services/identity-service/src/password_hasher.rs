@@ -22,6 +22,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct PasswordHasher {
     queue: Arc<Semaphore>,
+    /// Half of the queue: sign-ups hold their places while a peer answers, and must leave some to sign-ins.
+    signing_up: Arc<Semaphore>,
     running: Arc<Semaphore>,
     /// The hash that the password of an unknown user is compared with: the same work, and never equal.
     nobody: Arc<str>,
@@ -31,6 +33,7 @@ pub(crate) struct PasswordHasher {
 #[derive(Debug)]
 pub(crate) struct Place {
     _held: OwnedSemaphorePermit,
+    _signing_up: Option<OwnedSemaphorePermit>,
 }
 
 impl PasswordHasher {
@@ -41,6 +44,7 @@ impl PasswordHasher {
         let nobody: PasswordHash = hash.expect("Argon2 hashes any short text with a salt of 16 bytes");
         Self {
             queue: Arc::new(Semaphore::new(queue.max(1))),
+            signing_up: Arc::new(Semaphore::new((queue / 2).max(1))),
             running: Arc::new(Semaphore::new(AT_ONCE)),
             nobody: nobody.to_string().into(),
         }
@@ -48,8 +52,13 @@ impl PasswordHasher {
 
     /// Takes a place in the queue, or refuses at once.
     pub(crate) fn place(&self) -> Result<Place, Refused> {
-        let place = Arc::clone(&self.queue).try_acquire_owned();
-        place.map(|held| Place { _held: held }).map_err(|_| Refused::RateLimited { wait: RETRY_AFTER })
+        Ok(Place { _held: taken(&self.queue)?, _signing_up: None })
+    }
+
+    /// As [`Self::place`], for what holds it longer than the hash takes.
+    pub(crate) fn sign_up_place(&self) -> Result<Place, Refused> {
+        let signing_up = taken(&self.signing_up)?;
+        Ok(Place { _held: taken(&self.queue)?, _signing_up: Some(signing_up) })
     }
 
     /// Hashes a new password, with a salt of its own.
@@ -99,6 +108,11 @@ impl PasswordHasher {
     }
 }
 
+/// One of the places, or a refusal at once.
+fn taken(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refused> {
+    Arc::clone(places).try_acquire_owned().map_err(|_| Refused::RateLimited { wait: RETRY_AFTER })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +139,15 @@ mod tests {
         let pool = PasswordHasher::new(4);
         let claimed = ClaimedPassword::new("no password is empty or this");
         assert!(!pool.verify(pool.place().unwrap(), claimed, None).await.unwrap());
+    }
+
+    #[test]
+    fn sign_ups_leave_half_of_the_queue_to_others() {
+        let pool = PasswordHasher::new(4);
+        let _held = (pool.sign_up_place().unwrap(), pool.sign_up_place().unwrap());
+        assert!(matches!(pool.sign_up_place(), Err(Refused::RateLimited { .. })));
+        let _others = (pool.place().unwrap(), pool.place().unwrap());
+        assert!(matches!(pool.place(), Err(Refused::RateLimited { .. })));
     }
 
     #[test]

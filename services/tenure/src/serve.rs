@@ -119,6 +119,7 @@ impl Running {
 
     /// Stops at once in order, without waiting for a signal; says how that went.
     pub async fn stop(self) -> ExitCode {
+        self.health.set_not_serving().await;
         self.shutdown.soft();
         self.until_stopped().await
     }
@@ -142,9 +143,11 @@ fn watch_storage(health: &Health, watched: Watched) -> Worker {
     Worker::new("watch_storage", STORAGE_CHECK_INTERVAL, move || {
         let (health, watched) = (health.clone(), Arc::clone(&watched));
         async move {
+            let mut servers = Vec::new();
             for (names, db) in watched.iter() {
-                health.report(names, db.ping().await.is_ok()).await;
+                servers.push((names.as_slice(), db.ping().await.is_ok()));
             }
+            health.report(&servers).await;
             Ok(false)
         }
     })

@@ -122,11 +122,9 @@ impl KeyRing {
             Err(_) if self.known().key(kid, now, KEYS_STAY_GOOD).is_some() => return,
             Err(_) => self.fetching.lock().await,
         };
-        if !self.known().may_fetch(now, tries) {
+        if !self.known().begin_fetch(now, tries) {
             return;
         }
-        // A fetch that its caller's deadline cuts off here counts for nothing: with short deadlines anybody could keep
-        // the keys from all others.
         let fetched = (self.fetch.0)().await;
         self.known().learn(fetched, now);
     }
@@ -143,9 +141,17 @@ impl Known {
         self.keys.get(kid).filter(|_| good).cloned()
     }
 
-    fn may_fetch(&self, now: Timestamp, tries: u64) -> bool {
+    /// Whether it is time for a fetch, which is then under way.
+    ///
+    /// Where keys are known, a fetch that its caller's deadline cuts off counts like another: known keys go on serving.
+    /// Before, it counts for nothing: with short deadlines anybody could keep the first keys from all others.
+    fn begin_fetch(&mut self, now: Timestamp, tries: u64) -> bool {
         let pause = if self.fetched_at.is_some() { REFETCH_PAUSE } else { FIRST_FETCH_PAUSE };
-        self.tries == tries && self.tried_at.is_none_or(|at| now.since(at) >= pause)
+        let begins = self.tries == tries && self.tried_at.is_none_or(|at| now.since(at) >= pause);
+        if begins && self.fetched_at.is_some() {
+            self.tried_at = Some(now);
+        }
+        begins
     }
 
     /// Takes in what a fetch that began at `now` brought.

@@ -34,6 +34,8 @@ async fn a_dropped_transaction_stops_no_later_one() {
         drop(tx);
     }
     store.db.ping().await.unwrap();
+    store.db.close().await;
+    assert!(store.db.ping().await.is_err(), "a database that is gone does not answer");
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use tokio::sync::Mutex;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -14,7 +14,8 @@ use tonic_health::server::{HealthReporter, HealthService};
 pub struct Health {
     reporter: HealthReporter,
     names: Vec<String>,
-    stopping: Arc<AtomicBool>,
+    /// Locked while statuses are written, so that no report comes after the last word.
+    stopping: Arc<Mutex<bool>>,
 }
 
 impl Health {
@@ -35,18 +36,23 @@ impl Health {
 
     /// The process stops: calls are better sent elsewhere, and no report changes that any more.
     pub async fn set_not_serving(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        let mut stopping = self.stopping.lock().await;
+        *stopping = true;
         self.set(ServingStatus::NotServing).await;
     }
 
-    /// Whether these servers can do their work now.
-    pub async fn report(&self, names: &[&'static str], can_serve: bool) {
-        if self.stopping.load(Ordering::SeqCst) {
+    /// Which servers can do their work now; the server as a whole can when all of them can.
+    pub async fn report(&self, servers: &[(&[&'static str], bool)]) {
+        let stopping = self.stopping.lock().await;
+        if *stopping {
             return;
         }
-        let status = if can_serve { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for name in names {
-            self.reporter.set_service_status(name, status).await;
+        let all = servers.iter().all(|(_, can_serve)| *can_serve);
+        for (names, can_serve) in servers.iter().chain([&(&[""][..], all)]) {
+            let status = if *can_serve { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for name in *names {
+                self.reporter.set_service_status(name, status).await;
+            }
         }
     }
 

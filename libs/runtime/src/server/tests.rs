@@ -224,8 +224,18 @@ async fn health_is_told_for_each_service_and_for_all() {
     for name in names {
         assert_eq!(ask(name).await.unwrap(), ServingStatus::Serving, "{name}");
     }
+    let servers = [(&names[1..], false)];
+    server.health.report(&servers).await;
+    for name in names {
+        assert_eq!(ask(name).await.unwrap(), ServingStatus::NotServing, "{name} without its storage");
+    }
+    server.health.report(&[(&names[1..], true)]).await;
+    assert_eq!(ask("").await.unwrap(), ServingStatus::Serving);
     server.health.set_not_serving().await;
-    assert_eq!(ask("").await.unwrap(), ServingStatus::NotServing);
+    server.health.report(&[(&names[1..], true)]).await;
+    for name in names {
+        assert_eq!(ask(name).await.unwrap(), ServingStatus::NotServing, "{name} after the last word");
+    }
     // The protocol's own answer for a service that is not here.
     assert_eq!(ask("tenure.identity.v1.UserService").await.unwrap_err().code(), Code::NotFound);
 }

@@ -60,7 +60,7 @@ impl UseCases {
             return self.finish(call, &standing).await;
         }
         // K18: whoever would find no place in the queue is told before anything is spent or made.
-        let place = self.hasher.place()?;
+        let place = self.hasher.sign_up_place()?;
         let sign_up = self.begin(call, source, command).await?;
         let sign_up = match sign_up.state {
             SignUpState::Started => self.create(call, &sign_up, command, place).await?,
