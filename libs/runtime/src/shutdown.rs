@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -203,24 +203,43 @@ pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Ends when the process is asked to stop, by SIGINT or SIGTERM.
-pub async fn wait_for_signal() {
-    tokio::select! {
-        () = next(SignalKind::interrupt()) => tracing::info!("SIGINT: stopping"),
-        () = next(SignalKind::terminate()) => tracing::info!("SIGTERM: stopping"),
+/// The signals that ask a process to stop: SIGINT and SIGTERM.
+///
+/// Listened for from the first step of a start on, so that one that comes early stops in order too.
+#[derive(Debug)]
+pub struct Signals(tokio::sync::Mutex<[Option<Signal>; 2]>);
+
+impl Signals {
+    /// Listens from now on; one that comes before anybody waits is kept.
+    pub fn listen() -> Self {
+        let listen = |kind| match signal(kind) {
+            Ok(signals) => Some(signals),
+            Err(error) => {
+                // Without a handler the signal's default ends the process: abruptly, but it ends.
+                tracing::warn!(%error, "a signal cannot be listened for");
+                None
+            }
+        };
+        Self(tokio::sync::Mutex::new([SignalKind::interrupt(), SignalKind::terminate()].map(listen)))
+    }
+
+    /// Ends when the process is asked to stop.
+    pub async fn next(&self) {
+        let mut signals = self.0.lock().await;
+        let [interrupt, terminate] = &mut *signals;
+        tokio::select! {
+            () = received(interrupt) => tracing::info!("SIGINT: stopping"),
+            () = received(terminate) => tracing::info!("SIGTERM: stopping"),
+        }
     }
 }
 
-async fn next(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signals) => {
+async fn received(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => {
             signals.recv().await;
         }
-        Err(error) => {
-            // Without a handler the signal's default ends the process: abruptly, but it ends.
-            tracing::warn!(%error, "a signal cannot be listened for");
-            std::future::pending::<()>().await;
-        }
+        None => std::future::pending().await,
     }
 }
 
@@ -232,9 +251,10 @@ async fn next(kind: SignalKind) {
 pub async fn run_until_stopped(
     shutdown: &Shutdown,
     tasks: &Tasks,
+    signals: &Signals,
     not_serving: impl Future<Output = ()>,
 ) -> Stopped {
-    stop_in_order(shutdown, tasks, not_serving, PATIENCE, wait_for_signal).await
+    stop_in_order(shutdown, tasks, not_serving, PATIENCE, || signals.next()).await
 }
 
 async fn stop_in_order<S: Future<Output = ()>>(

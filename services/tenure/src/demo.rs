@@ -13,7 +13,6 @@ use std::time::Duration;
 use access::token::AUDIENCE;
 use identity_service::SignUpPolicy;
 use runtime::clock::{system_clock, system_ids};
-use runtime::shutdown::wait_for_signal;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::options::Settings;
@@ -55,7 +54,7 @@ pub async fn run(settings: &Settings, exit: bool) -> Result<ExitCode, DemoFailed
     // A signal during the play ends it, so that its folder goes as well.
     let played = tokio::select! {
         played = play_against(&running) => played,
-        () = wait_for_signal() => return Ok(running.stop().await),
+        () = running.signals.next() => return Ok(running.stop().await),
     };
     match (played, exit) {
         (Ok(farewell), false) => {

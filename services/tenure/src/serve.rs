@@ -11,7 +11,7 @@ use runtime::clock::{system_clock, system_ids};
 use runtime::data_folder::{DataFolder, DataFolderError};
 use runtime::keys::{KeyError, KeyFolder};
 use runtime::server::{Health, ServeError, Server};
-use runtime::shutdown::{Shutdown, Tasks, run_until_stopped};
+use runtime::shutdown::{Shutdown, Signals, Tasks, run_until_stopped};
 use runtime::worker::Worker;
 use tokio::net::TcpListener;
 
@@ -54,6 +54,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The operator's and the services' keys.
     pub keys: KeyFolder,
+    /// What asks the process to stop.
+    pub(crate) signals: Signals,
     folder: DataFolder,
     databases: Databases,
     health: Health,
@@ -64,6 +66,7 @@ pub struct Running {
 impl Running {
     /// Locks the data folder, opens the databases, starts workers and the server.
     pub async fn start(settings: &Settings) -> Result<Self, ServeFailed> {
+        let signals = Signals::listen();
         let folder = DataFolder::lock(&settings.data_dir)?;
         let mut files = KeyFolder::files(&folder.keys());
         files.extend(Databases::NAMES.map(|name| folder.path().join(format!("{name}.db"))));
@@ -103,15 +106,16 @@ impl Running {
             // K34: said aloud, since it was allowed by a flag that is easily forgotten.
             tracing::warn!(%address, "serving without TLS: whoever is on the network can read everything");
         }
-        Ok(Self { address, keys, folder, databases, health, shutdown, tasks })
+        Ok(Self { address, keys, signals, folder, databases, health, shutdown, tasks })
     }
 
     /// Serves until a signal, then stops in order: `NOT_SERVING`, drain, hard stop; databases closed last.
     pub async fn until_stopped(self) -> ExitCode {
         let health = self.health;
-        let stopped =
-            run_until_stopped(&self.shutdown, &self.tasks, async move { health.set_not_serving().await })
-                .await;
+        let stopped = run_until_stopped(&self.shutdown, &self.tasks, &self.signals, async move {
+            health.set_not_serving().await;
+        })
+        .await;
         self.databases.close().await;
         drop(self.folder);
         stopped.exit_code()
