@@ -9,20 +9,14 @@ use crate::guards::domain_does_no_io::{root, sources};
 const LISTED: &[&str] = &[
     // The halves of liens: what relies on them is guarded by the permit of its own transaction (K11).
     "libs/database/src/hold.rs: commit_bookkeeping",
-    // Records whose day is over.
-    "libs/database/src/idempotency.rs: commit_bookkeeping",
     // The refusal itself is what is written (K15).
     "libs/database/src/refusals.rs: commit_bookkeeping",
     // Positions and seals of what others have committed (K13).
     "libs/database/src/sequencer.rs: commit_bookkeeping",
+    // Rows whose time is over: records, sessions, sign-ups, throttles.
+    "libs/database/src/sweep.rs: commit_bookkeeping",
     // Keys that identity signs with; nobody asks for them (K21).
     "services/identity-service/src/signing_keys.rs: commit_bookkeeping",
-    // Sessions whose time is over.
-    "services/identity-service/src/store/sessions.rs: commit_bookkeeping",
-    // The steps of a sign-up before there is anybody who could hold a right (K18).
-    "services/identity-service/src/store/sign_ups.rs: commit_bookkeeping",
-    // Attempts that are counted before anybody is known.
-    "services/identity-service/src/store/throttles.rs: commit_bookkeeping",
     // The refresh token is the right (K22).
     "services/identity-service/src/use_cases/refresh_session.rs: commit_bookkeeping",
     "services/identity-service/src/use_cases/refresh_session.rs: for_newcomer",

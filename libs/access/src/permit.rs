@@ -18,7 +18,6 @@ pub const PERMIT_LIFETIME: Duration = Duration::from_secs(2);
 pub struct Permit<P> {
     directory: DirectoryId,
     actor: String,
-    revision: i64,
     judged_at: Timestamp,
     expires: bool,
     _proof: PhantomData<fn() -> P>,
@@ -27,22 +26,16 @@ pub struct Permit<P> {
 impl<P: Permission> Permit<P> {
     /// A permit for work that no caller asked for, such as sweeps; `reason` says which, a guard lists them all.
     pub fn for_worker(directory: DirectoryId, reason: &'static str, now: Timestamp) -> Self {
-        Self::mint(directory, format!("workers/{reason}"), 0, now, false)
+        Self::mint(directory, format!("workers/{reason}"), now, false)
     }
 
     /// A permit for what happens before there is anybody who could hold a role: signing up, signing in.
     pub fn for_newcomer(directory: DirectoryId, reason: &'static str, now: Timestamp) -> Self {
-        Self::mint(directory, format!("newcomers/{reason}"), 0, now, false)
+        Self::mint(directory, format!("newcomers/{reason}"), now, false)
     }
 
-    fn mint(
-        directory: DirectoryId,
-        actor: String,
-        revision: i64,
-        judged_at: Timestamp,
-        expires: bool,
-    ) -> Self {
-        Self { directory, actor, revision, judged_at, expires, _proof: PhantomData }
+    fn mint(directory: DirectoryId, actor: String, judged_at: Timestamp, expires: bool) -> Self {
+        Self { directory, actor, judged_at, expires, _proof: PhantomData }
     }
 
     /// The directory that the right is for: the only one that may be written with it.
@@ -53,11 +46,6 @@ impl<P: Permission> Permit<P> {
     /// Who acts, as the change log names it.
     pub fn actor(&self) -> &str {
         &self.actor
-    }
-
-    /// The revision of the principal that identity judged (K12, K41).
-    pub const fn revision(&self) -> i64 {
-        self.revision
     }
 
     /// Whether a commit at `now` may still rely on the judgement.
@@ -113,7 +101,7 @@ pub fn require_peer<P: Permission>(
         Caller::Principal(_) => return Err(denied::<P>(directory, Denial::RoleMissing)),
     };
     if roles::contains(role, P::NAME) {
-        Ok(Permit::mint(directory, caller.actor(), 0, now, false))
+        Ok(Permit::mint(directory, caller.actor(), now, false))
     } else {
         Err(denied::<P>(directory, Denial::RoleMissing))
     }
@@ -141,7 +129,7 @@ fn permit_of<P: Permission>(
     judgement: &Judgement,
 ) -> Result<Permit<P>, Refusal> {
     match judgement.denied {
-        None => Ok(Permit::mint(directory, caller.actor(), judgement.revision, judgement.judged_at, true)),
+        None => Ok(Permit::mint(directory, caller.actor(), judgement.judged_at, true)),
         Some(Denial::SessionRevoked) => Err(Refusal::unauthenticated(
             reason::SESSION_REVOKED,
             "the session was revoked or is over; sign in again",
@@ -194,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_permit_is_good_for_two_seconds_and_a_workers_for_ever() {
-        let judged = Permit::<ReadDirectory>::mint(directory(), "ada".to_owned(), 1, NOW, true);
+        let judged = Permit::<ReadDirectory>::mint(directory(), "ada".to_owned(), NOW, true);
         let (last, late) = (NOW.plus(PERMIT_LIFETIME), NOW.plus(PERMIT_LIFETIME + Duration::from_micros(1)));
         assert!(judged.is_good_at(last) && !judged.is_good_at(late));
         assert!(Permit::<ReadDirectory>::for_worker(directory(), "sweep", NOW).is_good_at(late));

@@ -92,15 +92,7 @@ pub async fn complete(tx: &mut Tx, call: &Call, answer: &impl Serialize) -> Resu
 
 /// Removes the records whose day is over; gives how many.
 pub async fn sweep(db: &Db, now: kernel::Timestamp) -> Result<u64, StoreError> {
-    let mut tx = db.write().await?;
-    let delete = "DELETE FROM idempotency_records WHERE expire_time <= $1";
-    let swept = on!(&mut tx, |c| sqlx::query(delete)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    tx.commit_bookkeeping().await?;
-    Ok(swept)
+    crate::sweep(db, "DELETE FROM idempotency_records WHERE expire_time <= $1", now).await
 }
 
 async fn recorded<T: DeserializeOwned>(tx: &mut Tx, call: &Call) -> Result<Option<T>, StoreError> {

@@ -11,6 +11,7 @@ mod migrate;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
+mod sweep;
 mod tx;
 mod url;
 pub mod verify;
@@ -19,6 +20,7 @@ pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
 pub use migrate::Migrations;
 pub use retry::{Failure, retry, start_over};
+pub use sweep::sweep;
 pub use tx::Tx;
 #[doc(hidden)]
 pub use tx::TxEngine;

@@ -145,7 +145,7 @@ async fn seal(tx: &mut Tx, head: &Head, batch: &[Unpositioned], now: Timestamp) 
         .await
         .map(|_| ()))?;
     let advance = "UPDATE change_log_head
-        SET fence = fence + 1, last_position = $1, last_seal_number = $2, last_seal = $3 WHERE id = 1";
+        SET last_position = $1, last_seal_number = $2, last_seal = $3 WHERE id = 1";
     on!(tx, |c| sqlx::query(advance)
         .bind(position)
         .bind(number)

@@ -37,12 +37,11 @@ CREATE INDEX change_log_by_directory ON change_log (directory, position);
 
 CREATE TABLE change_log_head (
     id BIGINT PRIMARY KEY,
-    fence BIGINT NOT NULL,
     last_position BIGINT NOT NULL,
     last_seal_number BIGINT NOT NULL,
     last_seal BYTEA NOT NULL
 );
-INSERT INTO change_log_head (id, fence, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, 0, '');
+INSERT INTO change_log_head (id, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, '');
 
 CREATE TABLE change_seals (
     number BIGINT PRIMARY KEY,

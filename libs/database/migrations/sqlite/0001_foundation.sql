@@ -37,12 +37,11 @@ CREATE INDEX change_log_by_directory ON change_log (directory, position);
 
 CREATE TABLE change_log_head (
     id INTEGER PRIMARY KEY,
-    fence INTEGER NOT NULL,
     last_position INTEGER NOT NULL,
     last_seal_number INTEGER NOT NULL,
     last_seal BLOB NOT NULL
 ) STRICT;
-INSERT INTO change_log_head (id, fence, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, 0, x'');
+INSERT INTO change_log_head (id, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, x'');
 
 CREATE TABLE change_seals (
     number INTEGER PRIMARY KEY,

@@ -134,13 +134,5 @@ pub(crate) async fn revoke<P: Permission>(
 
 /// Removes sessions that ended before; gives how many. A session that is not there is refused like a revoked one.
 pub(crate) async fn sweep(db: &Db, ended_before: Timestamp) -> Result<u64, StoreError> {
-    let mut tx = db.write().await?;
-    let delete = "DELETE FROM sessions WHERE expire_time < $1 OR revoke_time < $1";
-    let swept = on!(&mut tx, |c| sqlx::query(delete)
-        .bind(ended_before.micros())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    tx.commit_bookkeeping().await?;
-    Ok(swept)
+    database::sweep(db, "DELETE FROM sessions WHERE expire_time < $1 OR revoke_time < $1", ended_before).await
 }

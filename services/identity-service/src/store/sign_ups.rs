@@ -193,13 +193,10 @@ pub(crate) async fn postpone(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<()
 
 /// Removes sagas that ended before; gives how many.
 pub(crate) async fn sweep(db: &Db, ended_before: Timestamp) -> Result<u64, StoreError> {
-    let mut tx = db.write().await?;
-    let delete = "DELETE FROM sign_ups WHERE state IN ('DONE', 'REFUSED', 'ABANDONED') AND update_time < $1";
-    let swept = on!(&mut tx, |c| sqlx::query(delete)
-        .bind(ended_before.micros())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    tx.commit_bookkeeping().await?;
-    Ok(swept)
+    database::sweep(
+        db,
+        "DELETE FROM sign_ups WHERE state IN ('DONE', 'REFUSED', 'ABANDONED') AND update_time < $1",
+        ended_before,
+    )
+    .await
 }

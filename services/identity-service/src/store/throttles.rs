@@ -53,13 +53,5 @@ pub(crate) async fn give_back(tx: &mut Tx, subject: &Subject, rate: Rate) -> Res
 
 /// Removes the rows of subjects that are free of debt; gives how many.
 pub(crate) async fn sweep(db: &Db, now: Timestamp) -> Result<u64, StoreError> {
-    let mut tx = db.write().await?;
-    let delete = "DELETE FROM throttles WHERE full_time <= $1";
-    let swept = on!(&mut tx, |c| sqlx::query(delete)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    tx.commit_bookkeeping().await?;
-    Ok(swept)
+    database::sweep(db, "DELETE FROM throttles WHERE full_time <= $1", now).await
 }
