@@ -5,6 +5,7 @@
 pub mod change_log;
 mod connect;
 mod error;
+pub mod fail_point;
 pub mod hold;
 pub mod idempotency;
 mod migrate;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::change_log::{Entry, insert};
 use crate::connect::Db;
 use crate::error::StoreError;
+use crate::fail_point::{self, FailPoint};
 use crate::on;
 use crate::refusals::MINUTE_MICROS;
 use crate::tx::Tx;
@@ -62,6 +63,7 @@ pub async fn run_once(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
     }
     let more = moved == REFUSALS_BATCH || i64::try_from(batch.len()).is_ok_and(|len| len >= BATCH);
     seal(&mut tx, &head, &batch, now).await?;
+    fail_point::reached(FailPoint::InSequencer);
     tx.commit_bookkeeping().await?;
     Ok(more)
 }

@@ -8,6 +8,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
 use crate::error::{StoreError, is_refused_by_sqlite};
+use crate::fail_point::{self, FailPoint};
 
 /// An open transaction; dropped means rolled back.
 pub struct Tx {
@@ -57,7 +58,10 @@ impl Tx {
         if !permit.is_good_at(clock.now()) {
             return Err(StoreError::PermitStale);
         }
-        self.commit_bookkeeping().await
+        fail_point::reached(FailPoint::BeforeCommit);
+        self.commit_bookkeeping().await?;
+        fail_point::reached(FailPoint::AfterCommit);
+        Ok(())
     }
 
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.

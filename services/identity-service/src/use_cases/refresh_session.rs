@@ -3,6 +3,7 @@
 use access::permission::BeActive;
 use access::{Call, Denial, Permit, Question};
 use database::change_log::{Change, ChangeKind};
+use database::fail_point::{self, FailPoint};
 use database::{Tx, change_log, retry};
 use kernel::{DirectoryId, Refusal, reason};
 
@@ -25,6 +26,7 @@ impl UseCases {
     pub(crate) async fn refresh_session(&self, call: &Call, token: &str) -> Result<Refreshed, Refused> {
         let token = self.tokens.read_refresh_token(token).ok_or(Refused::RefreshTokenInvalid)?;
         let session = retry(call, || self.refresh_once(call, token)).await?;
+        fail_point::reached(FailPoint::BetweenRotateAndAnswer);
         // Made in its own transaction: the session was revoked before the answer tells why.
         let session = session.ok_or(Refused::RefreshTokenReused)?;
         let tokens = self.tokens.pair(token.directory, &session, call.now).await?;

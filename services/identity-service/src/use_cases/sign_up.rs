@@ -8,6 +8,7 @@
 use access::permission::{CreateUsers, ProvisionDirectory, WriteRoleAssignments};
 use access::{Call, Caller, Permit, roles};
 use database::change_log::{Change, ChangeKind};
+use database::fail_point::{self, FailPoint};
 use database::{StoreError, Tx, change_log, retry};
 use kernel::{Refusal, RequestId, RoleAssignmentId, UserId, Violations, new_ids};
 
@@ -178,6 +179,7 @@ impl UseCases {
             Ok(made) => made,
             Err(not_made) => return self.refuse(sign_up, not_made).await,
         };
+        fail_point::reached(FailPoint::AfterCreateDirectory);
         let mut tx = self.db.write().await?;
         sign_ups::note_directory(&mut tx, sign_up, made.directory).await?;
         tx.commit_bookkeeping().await?;
@@ -238,7 +240,9 @@ impl UseCases {
     pub(crate) async fn finish(&self, call: &Call, sign_up: &SignUp) -> Result<SignedUp, Refused> {
         let answer = sign_up.answer.clone().ok_or(Refused::Defect("a sign-up has no answer"))?;
         if sign_up.state == SignUpState::Created {
+            fail_point::reached(FailPoint::AfterUser);
             let revision = self.directory.activate(sign_up, answer.directory).await?;
+            fail_point::reached(FailPoint::AfterActivateDirectory);
             retry(call, || self.finish_once(call, sign_up, &answer, revision)).await?;
         }
         Ok(answer)
