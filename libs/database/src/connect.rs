@@ -7,17 +7,20 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kernel::DirectoryId;
 use sqlx::Connection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
+use crate::commits::Commits;
 use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::on;
-use crate::tx::Tx;
+use crate::tx::{Ends, Tx};
 use crate::url::DatabaseUrl;
 
 /// How long a request waits for a connection before storage counts as unavailable.
@@ -70,7 +73,8 @@ enum Engine {
 #[derive(Clone)]
 pub struct Db {
     engine: Arc<Engine>,
-    changed: Arc<Notify>,
+    commits: Commits,
+    tasks: TaskTracker,
 }
 
 impl Db {
@@ -92,7 +96,7 @@ impl Db {
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), changed: Arc::new(Notify::new()) })
+        Ok(Self { engine: Arc::new(engine), commits: Commits::default(), tasks: TaskTracker::new() })
     }
 
     /// A read-only transaction: one snapshot for all its statements.
@@ -107,7 +111,15 @@ impl Db {
 
     /// Told after every commit of a writing transaction: a hint for workers, polling is the truth (K13).
     pub fn changed(&self) -> Arc<Notify> {
-        Arc::clone(&self.changed)
+        self.commits.changed()
+    }
+
+    /// Has the observer told after each COMMIT of a writing transaction, also a failed one and one of unknown outcome,
+    /// before the committing caller is answered, and whether or not that caller still waits.
+    ///
+    /// It is told the directories whose change log the transaction added to; it must neither block nor panic.
+    pub fn on_commit(&self, observer: Arc<dyn Fn(&[DirectoryId]) + Send + Sync>) {
+        self.commits.observe(observer);
     }
 
     /// Whether the database answers now, to readers and to a writer.
@@ -122,6 +134,8 @@ impl Db {
 
     /// Closes all connections; SQLite folds its write-ahead log into the file.
     pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
         match self.engine.as_ref() {
             Engine::Sqlite { writer, readers } => {
                 readers.close().await;
@@ -148,19 +162,22 @@ impl Db {
         Ok(self.begin_once(writing).await?)
     }
 
+    fn ends(&self) -> Ends {
+        Ends { commits: self.commits.clone(), tasks: self.tasks.clone() }
+    }
+
     async fn begin_once(&self, writing: bool) -> Result<Tx, sqlx::Error> {
         match (self.engine.as_ref(), writing) {
             (Engine::Sqlite { writer, .. }, true) => {
-                Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?, self.changed()))
+                Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?, self.ends()))
             }
-            (Engine::Sqlite { readers, .. }, false) => Ok(Tx::sqlite(readers.begin().await?, self.changed())),
-            (Engine::Postgres(pool), true) => Ok(Tx::postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?,
-                self.changed(),
-            )),
+            (Engine::Sqlite { readers, .. }, false) => Ok(Tx::sqlite(readers.begin().await?, self.ends())),
+            (Engine::Postgres(pool), true) => {
+                Ok(Tx::postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?, self.ends()))
+            }
             (Engine::Postgres(pool), false) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::postgres(pool.begin_with(begin).await?, self.changed()))
+                Ok(Tx::postgres(pool.begin_with(begin).await?, self.ends()))
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Knows no business rule; which rows a use case writes is told in its service's `store/`.
 
 pub mod change_log;
+mod commits;
 mod connect;
 mod error;
 pub mod fail_point;

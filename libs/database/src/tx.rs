@@ -1,12 +1,11 @@
 //! A transaction on whichever database it is, and the one macro that runs a statement in it (S8).
 
-use std::sync::Arc;
-
 use access::{Permission, Permit};
-use kernel::Clock;
+use kernel::{Clock, DirectoryId};
 use sqlx::{Postgres, Sqlite, Transaction};
-use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
+use crate::commits::Commits;
 use crate::error::{StoreError, is_refused_by_sqlite};
 use crate::fail_point::{self, FailPoint};
 
@@ -15,7 +14,14 @@ pub struct Tx {
     /// The driver's transaction, for [`on!`](crate::on) alone.
     #[doc(hidden)]
     pub engine: TxEngine,
-    changed: Arc<Notify>,
+    ends: Ends,
+    directories: Vec<DirectoryId>,
+}
+
+/// What the end of a transaction needs.
+pub(crate) struct Ends {
+    pub(crate) commits: Commits,
+    pub(crate) tasks: TaskTracker,
 }
 
 /// The two drivers' transactions.
@@ -45,12 +51,12 @@ macro_rules! on {
 }
 
 impl Tx {
-    pub(crate) const fn sqlite(transaction: Transaction<'static, Sqlite>, changed: Arc<Notify>) -> Self {
-        Self { engine: TxEngine::Sqlite(transaction), changed }
+    pub(crate) const fn sqlite(transaction: Transaction<'static, Sqlite>, ends: Ends) -> Self {
+        Self { engine: TxEngine::Sqlite(transaction), ends, directories: Vec::new() }
     }
 
-    pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, changed: Arc<Notify>) -> Self {
-        Self { engine: TxEngine::Postgres(transaction), changed }
+    pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, ends: Ends) -> Self {
+        Self { engine: TxEngine::Postgres(transaction), ends, directories: Vec::new() }
     }
 
     /// Commits what a permit allowed, unless the permit has grown too old to rely on (K7).
@@ -66,20 +72,38 @@ impl Tx {
 
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
     pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
-        match self.engine {
-            TxEngine::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
-                // Full, or not to be written: it has not happened. After an I/O error it may be in the log all the same.
-                if is_refused_by_sqlite(&error) { error.into() } else { outcome_of(error) }
-            })?,
-            TxEngine::Postgres(transaction) => transaction.commit().await.map_err(outcome_of)?,
+        let Self { engine, ends: Ends { commits, tasks }, directories } = self;
+        // In a task of its own: who no longer waits for the answer does not keep the observers from hearing of it.
+        let committed = tasks.spawn(async move {
+            let outcome = engine.commit().await;
+            commits.tell(&directories);
+            outcome
+        });
+        committed.await.unwrap_or(Err(StoreError::OutcomeUnknown(sqlx::Error::WorkerCrashed)))
+    }
+
+    /// Notes that a change of this directory is written, for those who are told of the commit.
+    pub(crate) fn note(&mut self, directory: DirectoryId) {
+        if !self.directories.contains(&directory) {
+            self.directories.push(directory);
         }
-        self.changed.notify_one();
-        Ok(())
     }
 
     /// Whether the transaction is PostgreSQL's: the one fork between the dialects, for rows that replicas claim.
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.engine, TxEngine::Postgres(_))
+    }
+}
+
+impl TxEngine {
+    async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
+                // Full, or not to be written: it has not happened. After an I/O error it may be in the log all the same.
+                if is_refused_by_sqlite(&error) { error.into() } else { outcome_of(error) }
+            }),
+            Self::Postgres(transaction) => transaction.commit().await.map_err(outcome_of),
+        }
     }
 }
 
