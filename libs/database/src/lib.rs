@@ -2,6 +2,7 @@
 //!
 //! Knows no business rule; which rows a use case writes is told in its service's `store/`.
 
+mod attempt;
 pub mod change_log;
 mod commits;
 mod connect;
@@ -10,13 +11,17 @@ pub mod fail_point;
 pub mod hold;
 pub mod idempotency;
 mod migrate;
+mod queue;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
+mod sqlite;
 mod sweep;
 mod tx;
+mod unit;
 mod url;
 pub mod verify;
+mod writer;
 
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
@@ -26,4 +31,7 @@ pub use sweep::sweep;
 pub use tx::Tx;
 #[doc(hidden)]
 pub use tx::TxEngine;
+#[doc(hidden)]
+pub use unit::{Held, SqliteTx, Unit};
 pub use url::{DatabaseUrl, UrlInvalid};
+pub use writer::Batching;

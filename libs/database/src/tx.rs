@@ -2,12 +2,13 @@
 
 use access::{Permission, Permit};
 use kernel::{Clock, DirectoryId};
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Postgres, Transaction};
 use tokio_util::task::TaskTracker;
 
 use crate::commits::Commits;
-use crate::error::{StoreError, is_refused_by_sqlite};
+use crate::error::StoreError;
 use crate::fail_point::{self, FailPoint};
+use crate::unit::SqliteTx;
 
 /// An open transaction; dropped means rolled back.
 pub struct Tx {
@@ -28,7 +29,7 @@ pub(crate) struct Ends {
 #[doc(hidden)]
 pub enum TxEngine {
     /// SQLite's.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(SqliteTx),
     /// PostgreSQL's.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -38,10 +39,14 @@ pub enum TxEngine {
 macro_rules! on {
     ($tx:expr, |$connection:ident| $query:expr) => {
         match &mut $tx.engine {
-            $crate::TxEngine::Sqlite(transaction) => {
-                let $connection = &mut **transaction;
-                $query
-            }
+            $crate::TxEngine::Sqlite(transaction) => match transaction.connection().await {
+                Ok(mut held) => {
+                    let $connection = &mut *held;
+                    let outcome = $query;
+                    held.used(outcome)
+                }
+                Err(error) => Err(error),
+            },
             $crate::TxEngine::Postgres(transaction) => {
                 let $connection = &mut **transaction;
                 $query
@@ -51,7 +56,7 @@ macro_rules! on {
 }
 
 impl Tx {
-    pub(crate) const fn sqlite(transaction: Transaction<'static, Sqlite>, ends: Ends) -> Self {
+    pub(crate) const fn sqlite(transaction: SqliteTx, ends: Ends) -> Self {
         Self { engine: TxEngine::Sqlite(transaction), ends, directories: Vec::new() }
     }
 
@@ -73,9 +78,15 @@ impl Tx {
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
     pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
         let Self { engine, ends: Ends { commits, tasks }, directories } = self;
+        let transaction = match engine {
+            TxEngine::Sqlite(SqliteTx::Unit(unit)) => return unit.commit(directories).await,
+            // A snapshot has nothing to commit.
+            TxEngine::Sqlite(SqliteTx::Snapshot(_)) => return Ok(()),
+            TxEngine::Postgres(transaction) => transaction,
+        };
         // In a task of its own: who no longer waits for the answer does not keep the observers from hearing of it.
         let committed = tasks.spawn(async move {
-            let outcome = engine.commit().await;
+            let outcome = transaction.commit().await.map_err(outcome_of);
             commits.tell(&directories);
             outcome
         });
@@ -92,18 +103,6 @@ impl Tx {
     /// Whether the transaction is PostgreSQL's: the one fork between the dialects, for rows that replicas claim.
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.engine, TxEngine::Postgres(_))
-    }
-}
-
-impl TxEngine {
-    async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
-                // Full, or not to be written: it has not happened. After an I/O error it may be in the log all the same.
-                if is_refused_by_sqlite(&error) { error.into() } else { outcome_of(error) }
-            }),
-            Self::Postgres(transaction) => transaction.commit().await.map_err(outcome_of),
-        }
     }
 }
 
