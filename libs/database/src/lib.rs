@@ -10,6 +10,7 @@ pub mod fail_point;
 pub mod hold;
 pub mod idempotency;
 mod migrate;
+mod read_one;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
@@ -21,6 +22,8 @@ pub mod verify;
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
 pub use migrate::Migrations;
+#[doc(hidden)]
+pub use read_one::{Reader, Reads};
 pub use retry::{Failure, retry, start_over};
 pub use sweep::sweep;
 pub use tx::Tx;
