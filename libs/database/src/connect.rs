@@ -13,6 +13,7 @@ use crate::commits::Commits;
 use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::on;
+use crate::read_one::{Reader, Reads};
 use crate::sqlite::{Sqlite, is_clean};
 use crate::tx::{Ends, Tx};
 use crate::url::DatabaseUrl;
@@ -159,6 +160,24 @@ impl Db {
         }
         // All that were pooled are gone: the next one is new.
         Ok(self.begin_once(writing).await?)
+    }
+
+    /// A connection for [`read_one!`](crate::read_one) alone.
+    #[doc(hidden)]
+    pub async fn reader(&self) -> Result<Reader, sqlx::Error> {
+        match self.engine.as_ref() {
+            Engine::Sqlite { readers, .. } => readers.acquire().await.map(Reader::Sqlite),
+            Engine::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
+        }
+    }
+
+    /// How often [`read_one!`](crate::read_one) may repeat its statement: once for each connection that was pooled.
+    #[doc(hidden)]
+    pub fn reads(&self) -> Reads {
+        Reads(match self.engine.as_ref() {
+            Engine::Sqlite { .. } => 0,
+            Engine::Postgres(pool) => pool.options().get_max_connections(),
+        })
     }
 
     fn ends(&self) -> Ends {

@@ -12,6 +12,7 @@ pub mod hold;
 pub mod idempotency;
 mod migrate;
 mod queue;
+mod read_one;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
@@ -26,6 +27,8 @@ mod writer;
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
 pub use migrate::Migrations;
+#[doc(hidden)]
+pub use read_one::{Reader, Reads};
 pub use retry::{Failure, retry, start_over};
 pub use sweep::sweep;
 pub use tx::Tx;

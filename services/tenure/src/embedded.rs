@@ -145,6 +145,8 @@ impl Embedded {
             trust: keys.trust(),
             issuer: deps.issuer.clone(),
             directory: peer(Service::Identity, Service::Directory, &directory_peer),
+            // The data folder's lock: nobody else writes.
+            decisions: identity_service::Decisions::Authoritative,
             settings: deps.identity.clone(),
         });
         let subscription = subscription_service::build(subscription_service::Deps {
