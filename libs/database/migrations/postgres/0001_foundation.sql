@@ -71,11 +71,12 @@ CREATE TABLE holds (
     directory UUID NOT NULL,
     reason TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
-    lien UUID NOT NULL,
+    -- Null while it is being taken.
+    lien UUID,
     revision BIGINT NOT NULL,
     uses BIGINT NOT NULL,
     hold_time BIGINT NOT NULL,
     PRIMARY KEY (directory, reason)
 );
--- For rounds over what is held, and over what is being let go.
+-- For rounds over what is being taken, what is held, and what is being let go.
 CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);

@@ -71,11 +71,12 @@ CREATE TABLE holds (
     directory BLOB NOT NULL,
     reason TEXT NOT NULL,
     state TEXT NOT NULL,
-    lien BLOB NOT NULL,
+    -- Null while it is being taken.
+    lien BLOB,
     revision INTEGER NOT NULL,
     uses INTEGER NOT NULL,
     hold_time INTEGER NOT NULL,
     PRIMARY KEY (directory, reason)
 ) STRICT;
--- For rounds over what is held, and over what is being let go.
+-- For rounds over what is being taken, what is held, and what is being let go.
 CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);

@@ -52,5 +52,15 @@ CREATE TABLE liens (
     create_principal TEXT NOT NULL,
     PRIMARY KEY (directory, id)
 ) STRICT;
-CREATE UNIQUE INDEX liens_by_origin ON liens (directory, resource, origin);
+CREATE UNIQUE INDEX liens_by_origin ON liens (directory, resource, origin, create_principal);
 CREATE INDEX liens_by_create_time ON liens (directory, create_time, id);
+
+-- The highest revision that was removed of a creator's liens with one origin: what asks for it late, asks in vain.
+CREATE TABLE removed_liens (
+    directory BLOB NOT NULL,
+    resource TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    create_principal TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (directory, resource, origin, create_principal)
+) STRICT;

@@ -91,7 +91,7 @@ pub(crate) struct Claim {
     pub restrictions: BTreeSet<Restriction>,
     /// Why.
     pub reason: String,
-    /// What for, in the creator's words: one lien per guarded thing and origin.
+    /// What for, in the creator's words: one lien per guarded thing, origin and creator.
     pub origin: String,
     /// Who can clear it.
     pub holder: String,
@@ -126,6 +126,15 @@ pub(crate) struct Actor<'a> {
     pub is_operator: bool,
 }
 
+/// What is there already of a creator's liens with one origin on one guarded thing.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    /// The lien that stands.
+    pub standing: Option<Lien>,
+    /// The highest revision that was removed.
+    pub removed_revision: Option<i64>,
+}
+
 /// What comes of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -136,26 +145,31 @@ pub(crate) enum Placement {
 }
 
 impl Lien {
-    /// Places a lien, given the one that stands for the same guarded thing and origin.
+    /// Places a lien, given what is there of the same guarded thing, origin and creator.
+    ///
+    /// What stands is told in every state of the directory: whoever lost the answer has to learn what to let go. What
+    /// was removed does not come back, however late somebody asks for it.
     pub(crate) fn place(
         directory: &Directory,
-        standing: Option<&Self>,
+        before: &Before,
         claim: Claim,
-        actor: Actor<'_>,
+        creator: &str,
         now: Timestamp,
     ) -> Result<Placement, Refused> {
-        directory.require_active()?;
-        if let Some(standing) = standing {
-            if claim.revision <= standing.claim.revision {
-                return Ok(Placement::Standing(standing.clone()));
-            }
-            standing.require_creator(directory.id, actor)?;
+        if let Some(standing) = &before.standing
+            && claim.revision <= standing.claim.revision
+        {
+            return Ok(Placement::Standing(standing.clone()));
         }
+        if let Some(removed_revision) = before.removed_revision.filter(|removed| claim.revision <= *removed) {
+            return Err(Refused::LienRemoved { directory: directory.id, removed_revision });
+        }
+        directory.require_active()?;
         Ok(Placement::Placed(Self {
-            id: id_of(directory.id, &claim),
+            id: id_of(directory.id, &claim, creator),
             claim,
             create_time: now,
-            create_principal: actor.name.to_owned(),
+            create_principal: creator.to_owned(),
         }))
     }
 
@@ -170,12 +184,13 @@ impl Lien {
 }
 
 /// Each revision is a lien with an id of its own: a removal of an earlier one, arriving late, removes nothing else.
-fn id_of(directory: DirectoryId, claim: &Claim) -> LienId {
+fn id_of(directory: DirectoryId, claim: &Claim, creator: &str) -> LienId {
     LienId::from_uuid(new_ids::derive(&[
         "lien",
         &directory.to_string(),
         &claim.guarded.below(),
         &claim.origin,
+        creator,
         &claim.revision.to_string(),
     ]))
 }
@@ -217,10 +232,14 @@ mod tests {
         }
     }
 
-    fn placed(standing: Option<&Lien>, revision: i64, actor: Actor<'_>) -> Option<Lien> {
-        let placement =
-            Lien::place(&directory(State::Active), standing, claim(revision), actor, NOW).unwrap();
-        match placement {
+    fn place(state: State, before: &Before, revision: i64, creator: Actor<'_>) -> Result<Placement, Refused> {
+        Lien::place(&directory(state), before, claim(revision), creator.name, NOW)
+    }
+
+    /// The lien that is placed after this one, if one is.
+    fn placed(standing: Option<&Lien>, revision: i64, creator: Actor<'_>) -> Option<Lien> {
+        let before = Before { standing: standing.cloned(), removed_revision: None };
+        match place(State::Active, &before, revision, creator).unwrap() {
             Placement::Placed(lien) => Some(lien),
             Placement::Standing(_) => None,
         }
@@ -237,22 +256,33 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_its_creator_and_operators_replaces_or_removes_a_lien() {
+    fn what_was_removed_comes_back_by_a_higher_revision_alone() {
+        let before = Before { standing: None, removed_revision: Some(5) };
+        for revision in [4, 5] {
+            let refused = place(State::Active, &before, revision, SUBSCRIPTION).unwrap_err();
+            assert!(matches!(refused, Refused::LienRemoved { removed_revision: 5, .. }));
+        }
+        assert!(matches!(place(State::Active, &before, 6, SUBSCRIPTION), Ok(Placement::Placed(_))));
+    }
+
+    #[test]
+    fn nobody_but_its_creator_and_operators_removes_a_lien_and_each_creator_has_ones_of_its_own() {
         let lien = placed(None, 5, SUBSCRIPTION).unwrap();
-        let refused =
-            Lien::place(&directory(State::Active), Some(&lien), claim(6), IDENTITY, NOW).unwrap_err();
-        assert!(matches!(refused, Refused::NotLienCreator { lien: refused, .. } if refused == lien.id));
-        assert!(placed(Some(&lien), 6, OPERATOR).is_some());
+        assert_ne!(placed(None, 5, OPERATOR).unwrap().id, lien.id);
         let id = directory(State::Active).id;
         assert!(lien.require_creator(id, SUBSCRIPTION).is_ok() && lien.require_creator(id, OPERATOR).is_ok());
         assert!(lien.require_creator(id, IDENTITY).is_err());
     }
 
     #[test]
-    fn only_an_active_directory_can_be_relied_on() {
+    fn only_an_active_directory_can_be_relied_on_anew() {
+        let standing = placed(None, 5, SUBSCRIPTION);
         for state in State::ALL.into_iter().filter(|state| *state != State::Active) {
-            let refused = Lien::place(&directory(state), None, claim(1), SUBSCRIPTION, NOW).unwrap_err();
+            let refused = place(state, &Before::default(), 1, SUBSCRIPTION).unwrap_err();
             assert!(matches!(refused, Refused::DirectoryNotActive { state: told, .. } if told == state));
+            let before = Before { standing: standing.clone(), removed_revision: None };
+            assert!(matches!(place(state, &before, 5, SUBSCRIPTION), Ok(Placement::Standing(_))));
+            assert!(place(state, &before, 6, SUBSCRIPTION).is_err());
         }
     }
 

@@ -44,7 +44,15 @@ pub enum Refused {
         /// The lien.
         lien: LienId,
     },
-    /// Only its creator, or an operator, replaces or removes a lien.
+    /// A lien of this revision, or of a higher one, was there and was removed.
+    #[error("the lien of this revision was removed; revision {removed_revision} is over")]
+    LienRemoved {
+        /// The directory.
+        directory: DirectoryId,
+        /// The highest revision that was removed.
+        removed_revision: i64,
+    },
+    /// Only its creator, or an operator, removes a lien.
     #[error("directories/{directory}/liens/{lien} was created by somebody else")]
     NotLienCreator {
         /// The directory.

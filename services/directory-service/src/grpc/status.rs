@@ -38,6 +38,11 @@ impl From<Refused> for Refusal {
                 reason(ErrorReason::LienNotFound),
                 format!("directories/{directory}/liens/{lien}"),
             ),
+            Refused::LienRemoved { directory, removed_revision } => {
+                Self::failed_precondition(reason(ErrorReason::LienRemoved), message)
+                    .with("removed_revision", removed_revision)
+                    .about(format!("directories/{directory}"))
+            }
             Refused::NotLienCreator { directory, lien } => {
                 let lien = format!("directories/{directory}/liens/{lien}");
                 Self::new(Code::PermissionDenied, reason(ErrorReason::NotLienCreator), message)

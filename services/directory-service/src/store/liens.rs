@@ -1,5 +1,6 @@
 //! Rows of liens. They are written under the lock of their directory's row alone, so that what deletes a directory,
-//! under the same lock, sees them all (K11).
+//! under the same lock, sees them all (K11). What was removed leaves its revision behind: one row for all liens of a
+//! creator with one origin on one guarded thing.
 
 use access::{Permission, Permit};
 use database::{StoreError, Tx, on};
@@ -7,7 +8,7 @@ use kernel::{DirectoryId, LienId, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::domain::lien::{Claim, Guarded, Lien};
+use crate::domain::lien::{Before, Claim, Guarded, Lien};
 use crate::store::directories::Locked;
 
 #[derive(FromRow)]
@@ -35,22 +36,35 @@ macro_rules! columns {
 /// Where a page of a list begins: behind this lien.
 pub(crate) type Position = (i64, LienId);
 
-/// The lien that stands on the locked directory for a guarded thing and an origin.
-pub(crate) async fn standing(
+/// What there is, or was, on the locked directory of a creator's liens with the claim's origin on what it guards.
+pub(crate) async fn before(
     tx: &mut Tx,
     locked: &Locked,
-    guarded: &Guarded,
-    origin: &str,
-) -> Result<Option<Lien>, StoreError> {
-    let select =
-        concat!("SELECT ", columns!(), " FROM liens WHERE directory = $1 AND resource = $2 AND origin = $3");
-    let row: Option<Row> = on!(tx, |c| sqlx::query_as(select)
+    creator: &str,
+    claim: &Claim,
+) -> Result<Before, StoreError> {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM liens WHERE directory = $1 AND resource = $2 AND origin = $3 AND create_principal = $4"
+    );
+    let standing: Option<Row> = on!(tx, |c| sqlx::query_as(select)
         .bind(locked.directory().id.uuid())
-        .bind(guarded.below())
-        .bind(origin)
+        .bind(claim.guarded.below())
+        .bind(&claim.origin)
+        .bind(creator)
         .fetch_optional(c)
         .await)?;
-    row.map(Row::read).transpose()
+    let select = "SELECT revision FROM removed_liens
+        WHERE directory = $1 AND resource = $2 AND origin = $3 AND create_principal = $4";
+    let removed_revision: Option<i64> = on!(tx, |c| sqlx::query_scalar(select)
+        .bind(locked.directory().id.uuid())
+        .bind(claim.guarded.below())
+        .bind(&claim.origin)
+        .bind(creator)
+        .fetch_optional(c)
+        .await)?;
+    Ok(Before { standing: standing.map(Row::read).transpose()?, removed_revision })
 }
 
 /// One lien.
@@ -136,6 +150,29 @@ pub(crate) async fn delete<P: Permission>(
     on!(tx, |c| sqlx::query(delete)
         .bind(permit.directory().uuid())
         .bind(id.uuid())
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
+
+/// Notes the revision of a lien that was removed from the locked directory.
+pub(crate) async fn note_removed<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    _locked: &Locked,
+    lien: &Lien,
+) -> Result<(), StoreError> {
+    let upsert = "INSERT INTO removed_liens (directory, resource, origin, create_principal, revision)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (directory, resource, origin, create_principal) DO UPDATE SET revision = excluded.revision
+        WHERE removed_liens.revision < excluded.revision";
+    on!(tx, |c| sqlx::query(upsert)
+        .bind(permit.directory().uuid())
+        .bind(lien.claim.guarded.below())
+        .bind(&lien.claim.origin)
+        .bind(&lien.create_principal)
+        .bind(lien.claim.revision)
         .execute(c)
         .await
         .map(|_| ()))?;

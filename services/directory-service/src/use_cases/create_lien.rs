@@ -6,8 +6,8 @@ use database::change_log::{self, Change, ChangeKind};
 use database::{Tx, idempotency, retry};
 use kernel::DirectoryId;
 
-use super::{UseCases, actor_of, require_provider};
-use crate::domain::lien::{Actor, Claim, Guarded, Lien, Placement};
+use super::{UseCases, require_provider};
+use crate::domain::lien::{Claim, Guarded, Lien, Placement};
 use crate::domain::refused::Refused;
 use crate::store;
 use crate::store::directories::Locked;
@@ -26,8 +26,7 @@ impl UseCases {
     pub(crate) async fn create_lien(&self, call: &Call, command: &CreateLien) -> Result<Lien, Refused> {
         idempotency::once(&self.db, call, || async {
             let permit = require_provider(call, command.directory)?;
-            let actor = actor_of(call, &permit);
-            retry(call, || self.create_lien_once(call, &command.claim, &permit, actor)).await
+            retry(call, || self.create_lien_once(call, &command.claim, &permit)).await
         })
         .await
     }
@@ -37,7 +36,6 @@ impl UseCases {
         call: &Call,
         claim: &Claim,
         permit: &Permit<WriteLiens>,
-        actor: Actor<'_>,
     ) -> Result<Lien, Refused> {
         let mut tx = self.db.write().await?;
         if let Some(answer) = idempotency::claim(&mut tx, call).await? {
@@ -51,12 +49,12 @@ impl UseCases {
         {
             return Err(Refused::DomainNotFound(domain.clone()));
         }
-        let standing = store::liens::standing(&mut tx, &locked, &claim.guarded, &claim.origin).await?;
-        let placement = Lien::place(locked.directory(), standing.as_ref(), claim.clone(), actor, call.now)?;
-        let lien = match (placement, standing) {
-            (Placement::Standing(lien), _) => lien,
-            (Placement::Placed(lien), replaced) => {
-                if let Some(replaced) = replaced {
+        let before = store::liens::before(&mut tx, &locked, permit.actor(), claim).await?;
+        let placement = Lien::place(locked.directory(), &before, claim.clone(), permit.actor(), call.now)?;
+        let lien = match placement {
+            Placement::Standing(lien) => lien,
+            Placement::Placed(lien) => {
+                if let Some(replaced) = before.standing {
                     remove(&mut tx, call, permit, &locked, &replaced).await?;
                 }
                 store::liens::insert(&mut tx, permit, &locked, &lien).await?;
@@ -71,7 +69,7 @@ impl UseCases {
     }
 }
 
-/// Removes a lien, and says so in the change log.
+/// Takes a lien's row away, and says so in the change log.
 pub(super) async fn remove(
     tx: &mut Tx,
     call: &Call,

@@ -54,6 +54,8 @@ impl UseCases {
             (Some(locked), Some(lien)) => {
                 lien.require_creator(permit.directory(), actor)?;
                 remove(&mut tx, call, permit, locked, &lien).await?;
+                // What asks for it late does not bring it back.
+                store::liens::note_removed(&mut tx, permit, locked, &lien).await?;
             }
             _ if command.allow_missing => {}
             _ => return Err(missing()),

@@ -7,7 +7,7 @@ use api::directory::v1::lien_service_client::LienServiceClient;
 use api::directory::v1::{
     AgreementType, CreateLienRequest, DeleteLienRequest, Directory, GetDirectoryRequest, Lien,
 };
-use kernel::{DirectoryId, LienId, Refusal, Timestamp};
+use kernel::{DirectoryId, LienId, Refusal};
 use runtime::peer::{Peer, PeerError};
 
 use crate::domain::directory::DirectoryFacts;
@@ -20,11 +20,13 @@ const ORIGIN: &str = "subscription-service";
 /// Why, for whoever wants to delete the directory.
 const LIEN_REASON: &str = "The directory has subscriptions.";
 
-/// A lien as directory-service keeps it.
+/// What directory-service says of the lien of a revision.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TakenLien {
-    pub(crate) id: LienId,
-    pub(crate) revision: i64,
+pub(crate) enum LienAnswer {
+    /// It stands, or one of a higher revision in its place.
+    Stands(LienId),
+    /// Liens up to a revision were removed, and do not come back.
+    Removed { up_to: i64 },
 }
 
 /// directory-service, asked as subscription-service.
@@ -49,15 +51,15 @@ impl DirectoryService {
         directory.and_then(|directory| facts(id, directory)).ok_or_else(|| unfitting().into())
     }
 
-    /// Takes the lien on a directory; equal revisions give the same one, a lower one gives the present one (K11).
-    pub(crate) async fn take_lien(&self, id: DirectoryId, now: Timestamp) -> Result<TakenLien, Refused> {
+    /// Takes the lien of a revision on a directory; equal revisions give the same one (K11).
+    pub(crate) async fn take_lien(&self, id: DirectoryId, revision: i64) -> Result<LienAnswer, Refused> {
         let directory = format!("directories/{id}");
         let lien = Lien {
             resource: directory.clone(),
             restrictions: vec![RESTRICTION.to_owned()],
             reason: LIEN_REASON.to_owned(),
             origin: ORIGIN.to_owned(),
-            revision: now.micros(),
+            revision,
             ..Lien::default()
         };
         let request =
@@ -69,13 +71,18 @@ impl DirectoryService {
                 let state = error.metadata.get("state").cloned().unwrap_or_default();
                 return Err(Refused::DirectoryNotActive { directory: id, state });
             }
+            Err(error) if error.is("LIEN_REMOVED") => {
+                let up_to = error.metadata.get("removed_revision").and_then(|text| text.parse().ok());
+                let removed = up_to.map(|up_to| LienAnswer::Removed { up_to });
+                return removed.ok_or_else(|| unfitting().into());
+            }
             Err(error) => return Err(unavailable(&error).into()),
         };
-        let taken = lien.filter(|lien| lien.resource == directory).and_then(|lien| {
+        let stands = lien.filter(|lien| lien.resource == directory).and_then(|lien| {
             let id = lien.name.strip_prefix(&directory)?.strip_prefix("/liens/")?.parse().ok()?;
-            Some(TakenLien { id, revision: lien.revision })
+            Some(LienAnswer::Stands(id))
         });
-        taken.ok_or_else(|| unfitting().into())
+        stands.ok_or_else(|| unfitting().into())
     }
 
     /// Lets a lien go; one that is gone already is no trouble.

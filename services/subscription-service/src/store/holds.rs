@@ -13,6 +13,7 @@ pub(crate) const BEGINNING: Position = (i64::MIN, Uuid::nil());
 /// What a row says of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HoldState {
+    Taking,
     Held,
     Releasing,
 }
@@ -20,6 +21,7 @@ pub(crate) enum HoldState {
 impl HoldState {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::Taking => "TAKING",
             Self::Held => "HELD",
             Self::Releasing => "RELEASING",
         }
@@ -47,7 +49,7 @@ impl LookedAt {
 
 /// A page of holds, needed or not, so that a look costs the same however many are needed; a test reads its plan.
 ///
-/// What is being let go has no cause: that was counted when it was marked.
+/// What is being taken has no cause yet, and what is being let go none any more: that was counted when it was marked.
 const PAGE: &str = "SELECT directory, hold_time, (state = 'HELD' AND EXISTS
             (SELECT 1 FROM subscriptions
              WHERE subscriptions.directory = holds.directory AND subscriptions.deleted_from > $7)) AS has_cause
@@ -112,7 +114,8 @@ mod tests {
         for number in ["1", "2", "3"] {
             let directory = DirectoryId::from_uuid(new_ids::derive(&[number]));
             let lien = LienId::from_uuid(new_ids::derive(&[number, "lien"]));
-            hold::held(&database.db, directory, "subscriptions", lien, 1, now).await.unwrap();
+            hold::begin(&database.db, directory, "subscriptions", now).await.unwrap();
+            hold::held(&database.db, directory, "subscriptions", lien, now.micros(), now).await.unwrap();
         }
         let later = now.plus(std::time::Duration::from_secs(1));
         let held = Look { reason: "subscriptions", state: HoldState::Held, before: later, most: 2 };

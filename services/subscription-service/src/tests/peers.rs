@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use access::roles;
+use access::{Service, roles};
 use api::directory::v1 as directory;
 use api::directory::v1::directory_service_server::{DirectoryService, DirectoryServiceServer};
 use api::directory::v1::lien_service_server::{LienService, LienServiceServer};
 use api::identity::v1 as identity;
 use api::identity::v1::directory_role_service_server::{DirectoryRoleService, DirectoryRoleServiceServer};
 use api::identity::v1::user_service_server::{UserService, UserServiceServer};
+use kernel::{Reason, Refusal};
 use runtime::peer::Peer;
+use runtime::status::status;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -46,6 +48,13 @@ impl Broken {
     }
 }
 
+/// What is wrong with taking a lien.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LienTrouble {
+    NotDone,
+    AnswerLost,
+}
+
 /// What happens once, while a peer answers.
 pub(super) type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
@@ -56,8 +65,12 @@ pub(super) struct Script {
     pub(super) roles: HashMap<String, Vec<&'static str>>,
     pub(super) home_of_guest: HashMap<String, String>,
     pub(super) directories: HashMap<String, directory::Directory>,
-    pub(super) liens: HashSet<String>,
+    /// The revisions of the liens that stand, by name.
+    pub(super) liens: HashMap<String, i64>,
     pub(super) liens_taken: u32,
+    /// The highest revision that was removed, by directory.
+    pub(super) removed_liens: HashMap<String, i64>,
+    pub(super) lien_trouble: Option<LienTrouble>,
     pub(super) broken_identity: Option<Broken>,
     pub(super) broken_directory: Option<Broken>,
     /// Directories whose liens cannot be let go.
@@ -80,6 +93,32 @@ impl Scripted {
             .add_service(LienServiceServer::new(self.clone()));
         slot.connect(routes);
         peer
+    }
+}
+
+impl Script {
+    /// As directory-service does: no lien comes back, and only an active directory gets one.
+    fn take_lien(&mut self, request: directory::CreateLienRequest) -> Result<directory::Lien, Status> {
+        let refused = |refusal: &Refusal| status(Service::Directory, refusal);
+        let mut lien = request.lien.unwrap_or_default();
+        let id = kernel::new_ids::derive(&[&request.parent, &lien.origin, &lien.revision.to_string()]);
+        lien.name = format!("{}/liens/{id}", request.parent);
+        if self.liens.contains_key(&lien.name) {
+            return Ok(lien);
+        }
+        if let Some(removed) = self.removed_liens.get(&request.parent).filter(|one| lien.revision <= **one) {
+            let refusal = Refusal::failed_precondition(Reason::new("LIEN_REMOVED"), "removed");
+            return Err(refused(&refusal.with("removed_revision", removed)));
+        }
+        let state = self.directories.get(&request.parent).map(directory::Directory::state);
+        if let Some(state) = state.filter(|state| *state != directory::directory::State::Active) {
+            let refusal = Refusal::failed_precondition(Reason::new("DIRECTORY_NOT_ACTIVE"), "not active");
+            return Err(refused(&refusal.with("state", state.as_str_name())));
+        }
+        self.liens.retain(|name, _| !name.starts_with(&request.parent));
+        self.liens.insert(lien.name.clone(), lien.revision);
+        self.liens_taken += 1;
+        Ok(lien)
     }
 }
 
@@ -274,13 +313,15 @@ impl LienService for Scripted {
         if let Some(hook) = hook {
             hook().await;
         }
-        let request = request.into_inner();
-        let mut lien = request.lien.unwrap_or_default();
-        let id = kernel::new_ids::derive(&[&request.parent, &lien.origin, &lien.revision.to_string()]);
-        lien.name = format!("{}/liens/{id}", request.parent);
+        let lost = || Err(Status::unavailable("scripted"));
         let mut script = self.0.lock().unwrap();
-        script.liens.insert(lien.name.clone());
-        script.liens_taken += 1;
+        if script.lien_trouble == Some(LienTrouble::NotDone) {
+            return lost();
+        }
+        let lien = script.take_lien(request.into_inner())?;
+        if script.lien_trouble == Some(LienTrouble::AnswerLost) {
+            return lost();
+        }
         Ok(Response::new(directory::CreateLienResponse { lien: Some(lien) }))
     }
 
@@ -296,7 +337,10 @@ impl LienService for Scripted {
         if script.stuck.iter().any(|directory| name.starts_with(directory)) {
             return Err(Status::internal("stuck"));
         }
-        script.liens.remove(&name);
+        if let Some(revision) = script.liens.remove(&name) {
+            let directory = name.split("/liens/").next().unwrap().to_owned();
+            script.removed_liens.insert(directory, revision);
+        }
         Ok(Response::new(directory::DeleteLienResponse {}))
     }
 

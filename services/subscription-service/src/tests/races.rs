@@ -120,7 +120,8 @@ async fn hold_many(world: &World, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let lien = LienId::from_uuid(new_ids::derive(&["lien", &number.to_string()]));
         let (db, now) = (&world.database.db, world.clock.now());
-        hold::held(db, numbered(number), HOLD_REASON, lien, 1, now).await.unwrap();
+        hold::begin(db, numbered(number), HOLD_REASON, now).await.unwrap();
+        hold::held(db, numbered(number), HOLD_REASON, lien, now.micros(), now).await.unwrap();
         world.clock.advance(Duration::from_secs(1));
     }
     world.clock.advance(Duration::from_hours(1));

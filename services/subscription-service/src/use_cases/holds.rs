@@ -2,11 +2,13 @@
 //!
 //! Every ordering transaction locks the hold's row itself; here stand only the steps outside of transactions.
 
+use database::StoreError;
 use database::hold::{self, Hold};
 use kernel::{DirectoryId, Timestamp};
 
 use super::UseCases;
 use crate::domain::refused::Refused;
+use crate::peers::directory::LienAnswer;
 use crate::store;
 
 /// For what the directory is held.
@@ -20,19 +22,35 @@ impl UseCases {
 
     /// Takes the lien on the directory unless it is held; one that is being let go is let go first.
     pub(crate) async fn ensure_hold(&self, directory: DirectoryId) -> Result<(), Refused> {
-        match hold::find(&self.db, directory, HOLD_REASON).await? {
-            Hold::Held(_) => return Ok(()),
-            Hold::Releasing(_) => self.finish_release(directory).await?,
-            Hold::Absent => {}
+        self.finish_release(directory).await?;
+        let hold = hold::begin(&self.db, directory, HOLD_REASON, self.clock.now()).await?;
+        if let Hold::Taking(revision) = hold { self.take(directory, revision).await } else { Ok(()) }
+    }
+
+    /// Takes the lien of a revision that the hold's row names; taken twice, it is the same one.
+    async fn take(&self, directory: DirectoryId, revision: i64) -> Result<(), Refused> {
+        match self.directory.take_lien(directory, revision).await? {
+            LienAnswer::Stands(lien) => {
+                let now = self.clock.now();
+                Ok(hold::held(&self.db, directory, HOLD_REASON, lien, revision, now).await?)
+            }
+            LienAnswer::Removed { up_to } => {
+                hold::outdated(&self.db, directory, HOLD_REASON, revision, up_to).await?;
+                Err(StoreError::HoldLost.into())
+            }
         }
-        let now = self.clock.now();
-        let lien = self.directory.take_lien(directory, now).await?;
-        hold::held(&self.db, directory, HOLD_REASON, lien.id, lien.revision, now).await?;
-        Ok(())
     }
 
     /// Lets go of the directory if nothing is left under the hold; says whether it did.
     pub(crate) async fn release_hold(&self, directory: DirectoryId, now: Timestamp) -> Result<bool, Refused> {
+        if let Hold::Taking(revision) = hold::find(&self.db, directory, HOLD_REASON).await? {
+            // Nobody knows whether a lien stands. Taken once more it is known, and can be let go.
+            match self.take(directory, revision).await {
+                // None stands: one that did would have been told. The row stays, in case a late request places one yet.
+                Err(Refused::DirectoryNotActive { .. }) => return Ok(false),
+                taken => taken?,
+            }
+        }
         if self.is_held(directory).await? && !self.mark_releasing(directory, now).await? {
             return Ok(false);
         }

@@ -1,5 +1,6 @@
-//! Lets go of holds that have lost their cause, and finishes what another run began (K11), in rounds: one run looks at
-//! one page. No directory is asked about before an hour is over: a younger hold may belong to an order under way.
+//! Lets go of holds that have lost their cause, and finishes what another run or a dead order began (K11), in rounds: one
+//! run looks at one page. No directory is asked about before an hour is over: a younger hold may belong to an order under
+//! way.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +17,7 @@ const MIN_AGE: Duration = Duration::from_hours(1);
 const PAGE: usize = 100;
 
 pub(super) fn worker(use_cases: UseCases) -> Worker {
-    let rounds = Arc::new([HoldState::Releasing, HoldState::Held].map(Round::new));
+    let rounds = Arc::new([HoldState::Taking, HoldState::Releasing, HoldState::Held].map(Round::new));
     Worker::new("release_holds", EVERY, move || {
         let (use_cases, rounds) = (use_cases.clone(), Arc::clone(&rounds));
         async move { run_once(&use_cases, rounds.as_slice()).await }

@@ -125,14 +125,12 @@ async fn liens_are_placed_on_active_directories_and_their_own_domains_only() {
 }
 
 #[tokio::test]
-async fn only_the_creator_and_operators_remove_or_replace_a_lien() {
+async fn only_the_creator_and_operators_remove_a_lien() {
     let world = World::new().await;
     let directory = world.active("contoso").await.id;
     let lien = world.place(&SUBSCRIPTION, directory, claim("subscriptions", 5)).await.unwrap();
     let refusal = Refusal::from(world.remove(&IDENTITY, directory, lien.id, false).await.unwrap_err());
     assert_eq!((refusal.code(), refusal.reason().as_str()), (Code::PermissionDenied, "NOT_LIEN_CREATOR"));
-    let replaced = world.place(&IDENTITY, directory, claim("subscriptions", 6)).await.unwrap_err();
-    assert!(matches!(replaced, Refused::NotLienCreator { .. }));
     world.remove(&operator(), directory, lien.id, false).await.unwrap();
     let refusal = Refusal::from(world.remove(&operator(), directory, lien.id, false).await.unwrap_err());
     assert_eq!((refusal.code(), refusal.reason().as_str()), (Code::NotFound, "LIEN_NOT_FOUND"));
@@ -165,9 +163,45 @@ async fn p_9_removing_is_replayed_and_removes_no_later_lien() {
     let call = world.call_with(&SUBSCRIPTION, REMOVE, Some(1), 1);
     let command = DeleteLien { directory, lien: lien.id, allow_missing: false };
     world.use_cases.delete_lien(&call, command).await.unwrap();
-    let again = world.place(&SUBSCRIPTION, directory, claim("subscriptions", 5)).await.unwrap();
-    assert_eq!(again.id, lien.id);
+    world.place(&SUBSCRIPTION, directory, claim("subscriptions", 6)).await.unwrap();
     world.use_cases.delete_lien(&call, command).await.unwrap();
+    assert_eq!(world.count("liens").await, 1);
+}
+
+#[tokio::test]
+async fn k_11_what_asks_late_for_a_lien_that_was_removed_does_not_bring_it_back() {
+    let world = World::new().await;
+    let directory = world.active("contoso").await.id;
+    world.place(&SUBSCRIPTION, directory, claim("subscriptions", 5)).await.unwrap();
+    let lien = world.place(&SUBSCRIPTION, directory, claim("subscriptions", 6)).await.unwrap();
+    world.remove(&SUBSCRIPTION, directory, lien.id, false).await.unwrap();
+    let before = world.rows().await;
+    for revision in [5, 6] {
+        let late = world.place(&SUBSCRIPTION, directory, claim("subscriptions", revision)).await.unwrap_err();
+        let refusal = Refusal::from(late);
+        assert_eq!((refusal.code(), refusal.reason().as_str()), (Code::FailedPrecondition, "LIEN_REMOVED"));
+        assert_eq!(refusal.metadata(), [("removed_revision", "6".to_owned())]);
+    }
+    assert_eq!(world.rows().await, before);
+    // Another origin, and a higher revision, are other liens.
+    world.place(&SUBSCRIPTION, directory, claim("licences", 5)).await.unwrap();
+    let again = world.place(&SUBSCRIPTION, directory, claim("subscriptions", 7)).await.unwrap();
+    world.remove(&SUBSCRIPTION, directory, again.id, false).await.unwrap();
+    world.place(&SUBSCRIPTION, directory, claim("subscriptions", 7)).await.unwrap_err();
+    assert_eq!((world.count("liens").await, world.count("removed_liens").await), (1, 1));
+}
+
+#[tokio::test]
+async fn k_11_nobody_elses_lien_stands_in_for_ones_own() {
+    let world = World::new().await;
+    let directory = world.active("contoso").await.id;
+    let by_operator = world.place(&operator(), directory, claim("subscriptions", 9)).await.unwrap();
+    let by_service = world.place(&SUBSCRIPTION, directory, claim("subscriptions", 5)).await.unwrap();
+    assert_ne!(by_service.id, by_operator.id);
+    assert_eq!(by_service.create_principal, "services/subscription-service");
+    // Nor does what somebody removes of the own stand in its way.
+    world.remove(&operator(), directory, by_operator.id, false).await.unwrap();
+    world.place(&SUBSCRIPTION, directory, claim("subscriptions", 6)).await.unwrap();
     assert_eq!(world.count("liens").await, 1);
 }
 
