@@ -8,6 +8,7 @@
 mod domain;
 mod grpc;
 mod judge;
+mod options;
 mod password_hasher;
 mod peers;
 mod signing_keys;
@@ -35,6 +36,7 @@ use runtime::worker::Worker;
 
 use crate::grpc::Handlers;
 use crate::judge::LocalJudge;
+pub use crate::options::Options;
 use crate::peers::directory::DirectoryPeer;
 use crate::signing_keys::SigningKeys;
 use crate::use_cases::UseCases;
