@@ -41,13 +41,6 @@ impl Databases {
             subscription: Db::open(&settings(Self::NAMES[2]), &subscription_service::migrations()).await?,
         })
     }
-
-    /// Closes all three.
-    pub async fn close(&self) {
-        self.directory.close().await;
-        self.identity.close().await;
-        self.subscription.close().await;
-    }
 }
 
 /// What the three services are built from.
@@ -80,12 +73,12 @@ impl Deps {
             databases,
             clock,
             ids,
-            issuer: settings.issuer.clone(),
+            issuer: settings.process.issuer.clone(),
             initial_domain_suffix: settings.initial_domain_suffix.clone(),
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
-            request_timeout: settings.request_timeout,
+            request_timeout: settings.process.request_timeout,
         }
     }
 }
