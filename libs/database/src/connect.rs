@@ -166,7 +166,7 @@ impl Db {
     #[doc(hidden)]
     pub async fn reader(&self) -> Result<Reader, sqlx::Error> {
         match self.engine.as_ref() {
-            Engine::Sqlite { readers, .. } => readers.acquire().await.map(Reader::Sqlite),
+            Engine::Sqlite(sqlite) => sqlite.reader().await.map(Reader::Sqlite),
             Engine::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
         }
     }
@@ -175,7 +175,7 @@ impl Db {
     #[doc(hidden)]
     pub fn reads(&self) -> Reads {
         Reads(match self.engine.as_ref() {
-            Engine::Sqlite { .. } => 0,
+            Engine::Sqlite(_) => 0,
             Engine::Postgres(pool) => pool.options().get_max_connections(),
         })
     }

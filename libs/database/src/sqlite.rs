@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -63,6 +64,11 @@ impl Sqlite {
 
     pub(crate) async fn read(&self) -> Result<SqliteTx, sqlx::Error> {
         Ok(SqliteTx::Snapshot(self.readers.begin().await?))
+    }
+
+    /// A connection for one statement that reads.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
+        self.readers.acquire().await
     }
 
     pub(crate) async fn write(&self) -> Result<SqliteTx, sqlx::Error> {

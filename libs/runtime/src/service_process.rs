@@ -190,7 +190,7 @@ impl ServiceOptions {
                 None
             }
         };
-        Some(database::Settings { url: url?, postgres_connections: connections? })
+        Some(database::Settings { postgres_connections: connections?, ..database::Settings::at(url?) })
     }
 }
 

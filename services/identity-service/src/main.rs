@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::Service;
 use clap::Parser;
 use database::Migrations;
-use identity_service::{Built, Deps, Options, Settings};
+use identity_service::{Built, Decisions, Deps, Options, Settings};
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -52,8 +52,19 @@ impl ServiceProgram for Program {
         let directory = deps.peer(own.directory);
         let ServiceDeps { db, clock, ids, key, trust, issuer, .. } = deps;
         let settings = own.settings;
-        let Built { parts, workers } =
-            identity_service::build(Deps { db, clock, ids, key, trust, issuer, directory, settings });
+        // Other replicas write the same database, so no table of this process is the truth.
+        let decisions = Decisions::Aged;
+        let Built { parts, workers } = identity_service::build(Deps {
+            db,
+            clock,
+            ids,
+            key,
+            trust,
+            issuer,
+            directory,
+            settings,
+            decisions,
+        });
         (parts, workers)
     }
 }
