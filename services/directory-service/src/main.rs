@@ -13,7 +13,7 @@ use runtime::worker::Worker;
 
 /// Directories, their domains, and the liens on them, over gRPC.
 #[derive(Debug, Parser)]
-#[command(name = "directory-service", version, about)]
+#[command(name = "directory-service", version)]
 struct Program {
     #[command(flatten)]
     service: ServiceOptions,

@@ -13,7 +13,7 @@ use runtime::worker::Worker;
 
 /// Users, sign-ups, sessions and directory roles, over gRPC.
 #[derive(Debug, Parser)]
-#[command(name = "identity-service", version, about)]
+#[command(name = "identity-service", version)]
 struct Program {
     #[command(flatten)]
     service: ServiceOptions,

@@ -13,7 +13,7 @@ use subscription_service::{Built, Deps, Options, PriceList, Settings};
 
 /// The catalogue, orders, and subscriptions to Azure and Office 365, over gRPC.
 #[derive(Debug, Parser)]
-#[command(name = "subscription-service", version, about)]
+#[command(name = "subscription-service", version)]
 struct Program {
     #[command(flatten)]
     service: ServiceOptions,
