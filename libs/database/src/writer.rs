@@ -212,7 +212,7 @@ impl Worker {
         let mut progress = Progress::new();
         let mut next = Some(first);
         let mut outcome = Ok(());
-        while let (Ok(()), Some(waiter)) = (&outcome, next.take()) {
+        while let Some(waiter) = next.take() {
             let end = self.turn(waiter, &batch, progress.is_waited_for()).await;
             next = if progress.is_full(&self.batching) { None } else { self.front.pop() };
             let statements = progress.step(end, next.is_some());
@@ -221,6 +221,9 @@ impl Worker {
             }
             if let Some(statements) = statements {
                 outcome = self.control(statements).await;
+            }
+            if outcome.is_err() {
+                break;
             }
         }
         let settled = match outcome {

@@ -14,7 +14,7 @@ use test_support::database::number;
 use crate::{call, permit, store};
 
 /// What a use case does: claim, act, record, commit.
-async fn act(db: &Db, call: &Call, effects: &AtomicUsize) -> Result<String, StoreError> {
+pub(crate) async fn act(db: &Db, call: &Call, effects: &AtomicUsize) -> Result<String, StoreError> {
     let mut tx = db.write().await?;
     if let Some(answer) = idempotency::claim(&mut tx, call).await? {
         return Ok(answer);

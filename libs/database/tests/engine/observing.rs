@@ -8,6 +8,7 @@ use database::{Db, on};
 use kernel::DirectoryId;
 use test_support::clock::ManualClock;
 
+use crate::batches::polled_once;
 use crate::change_log::change;
 use crate::{call, directory, execute, permit, store};
 
@@ -67,11 +68,6 @@ async fn an_observer_is_told_of_a_commit_whose_caller_is_gone() {
     drop(commit);
     store.db.close().await;
     assert_eq!(*told.lock().unwrap(), [[directory()]]);
-}
-
-async fn polled_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
-    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context)))
-        .await
 }
 
 async fn append_one(tx: &mut database::Tx) {
