@@ -90,7 +90,9 @@ pub async fn append<P: Permission, T: Serialize + Sync>(
         request_id: call.request_id.map(kernel::RequestId::uuid),
         trace_id: call.trace_id.clone(),
     };
-    insert(tx, &entry).await
+    insert(tx, &entry).await?;
+    tx.note(permit.directory());
+    Ok(())
 }
 
 pub(crate) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError> {

@@ -1,29 +1,26 @@
 //! Opening a database and its transactions; what is done inside them is the stores' matter.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
+use kernel::DirectoryId;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
+use crate::commits::Commits;
 use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::on;
-use crate::tx::Tx;
+use crate::read_one::{Reader, Reads};
+use crate::sqlite::{Sqlite, is_clean};
+use crate::tx::{Ends, Tx};
 use crate::url::DatabaseUrl;
+use crate::writer::Batching;
 
 /// How long a request waits for a connection before storage counts as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// SQLite connections that read beside the one that writes.
-const SQLITE_READERS: u32 = 4;
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -32,6 +29,8 @@ pub struct Settings {
     pub url: DatabaseUrl,
     /// The most connections of this process to a PostgreSQL server.
     pub postgres_connections: u32,
+    /// How SQLite's writer makes batches of units.
+    pub batching: Batching,
 }
 
 impl Settings {
@@ -40,7 +39,7 @@ impl Settings {
 
     /// The defaults for this address.
     pub const fn at(url: DatabaseUrl) -> Self {
-        Self { url, postgres_connections: Self::POSTGRES_CONNECTIONS }
+        Self { url, postgres_connections: Self::POSTGRES_CONNECTIONS, batching: Batching::DEFAULT }
     }
 }
 
@@ -62,7 +61,7 @@ pub enum OpenError {
 }
 
 enum Engine {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite(Sqlite),
     Postgres(PgPool),
 }
 
@@ -70,14 +69,20 @@ enum Engine {
 #[derive(Clone)]
 pub struct Db {
     engine: Arc<Engine>,
-    changed: Arc<Notify>,
+    commits: Commits,
+    tasks: TaskTracker,
 }
 
 impl Db {
     /// Connects, migrates, and checks that durable means durable.
     pub async fn open(settings: &Settings, migrations: &Migrations) -> Result<Self, OpenError> {
+        let (commits, tasks) = (Commits::default(), TaskTracker::new());
         let engine = match &settings.url {
-            DatabaseUrl::Sqlite(path) => open_sqlite(path, migrations).await?,
+            DatabaseUrl::Sqlite(path) => {
+                let (sqlite, worker) = Sqlite::open(path, settings.batching, migrations, &commits).await?;
+                tasks.spawn(worker.run());
+                Engine::Sqlite(sqlite)
+            }
             DatabaseUrl::Postgres(options) => {
                 let pool = PgPoolOptions::new()
                     .max_connections(settings.postgres_connections)
@@ -92,7 +97,7 @@ impl Db {
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), changed: Arc::new(Notify::new()) })
+        Ok(Self { engine: Arc::new(engine), commits, tasks })
     }
 
     /// A read-only transaction: one snapshot for all its statements.
@@ -107,7 +112,15 @@ impl Db {
 
     /// Told after every commit of a writing transaction: a hint for workers, polling is the truth (K13).
     pub fn changed(&self) -> Arc<Notify> {
-        Arc::clone(&self.changed)
+        self.commits.changed()
+    }
+
+    /// Has the observer told after each COMMIT of a writing transaction, also a failed one and one of unknown outcome,
+    /// before the committing caller is answered, and whether or not that caller still waits.
+    ///
+    /// It is told the directories whose change log the transaction added to; it must neither block nor panic.
+    pub fn on_commit(&self, observer: Arc<dyn Fn(&[DirectoryId]) + Send + Sync>) {
+        self.commits.observe(observer);
     }
 
     /// Whether the database answers now, to readers and to a writer.
@@ -122,12 +135,13 @@ impl Db {
 
     /// Closes all connections; SQLite folds its write-ahead log into the file.
     pub async fn close(&self) {
-        match self.engine.as_ref() {
-            Engine::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
-            }
-            Engine::Postgres(pool) => pool.close().await,
+        if let Engine::Sqlite(sqlite) = self.engine.as_ref() {
+            sqlite.close().await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        if let Engine::Postgres(pool) = self.engine.as_ref() {
+            pool.close().await;
         }
     }
 
@@ -135,7 +149,7 @@ impl Db {
     /// fails here, before any statement of ours was sent, so that trying the next one is safe (K7).
     async fn begin(&self, writing: bool) -> Result<Tx, StoreError> {
         let pooled = match self.engine.as_ref() {
-            Engine::Sqlite { .. } => 0,
+            Engine::Sqlite(_) => 0,
             Engine::Postgres(pool) => pool.options().get_max_connections(),
         };
         for _ in 0..pooled {
@@ -148,19 +162,38 @@ impl Db {
         Ok(self.begin_once(writing).await?)
     }
 
+    /// A connection for [`read_one!`](crate::read_one) alone.
+    #[doc(hidden)]
+    pub async fn reader(&self) -> Result<Reader, sqlx::Error> {
+        match self.engine.as_ref() {
+            Engine::Sqlite(sqlite) => sqlite.reader().await.map(Reader::Sqlite),
+            Engine::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
+        }
+    }
+
+    /// How often [`read_one!`](crate::read_one) may repeat its statement: once for each connection that was pooled.
+    #[doc(hidden)]
+    pub fn reads(&self) -> Reads {
+        Reads(match self.engine.as_ref() {
+            Engine::Sqlite(_) => 0,
+            Engine::Postgres(pool) => pool.options().get_max_connections(),
+        })
+    }
+
+    fn ends(&self) -> Ends {
+        Ends { commits: self.commits.clone(), tasks: self.tasks.clone() }
+    }
+
     async fn begin_once(&self, writing: bool) -> Result<Tx, sqlx::Error> {
         match (self.engine.as_ref(), writing) {
-            (Engine::Sqlite { writer, .. }, true) => {
-                Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?, self.changed()))
+            (Engine::Sqlite(sqlite), true) => Ok(Tx::sqlite(sqlite.write().await?, self.ends())),
+            (Engine::Sqlite(sqlite), false) => Ok(Tx::sqlite(sqlite.read().await?, self.ends())),
+            (Engine::Postgres(pool), true) => {
+                Ok(Tx::postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?, self.ends()))
             }
-            (Engine::Sqlite { readers, .. }, false) => Ok(Tx::sqlite(readers.begin().await?, self.changed())),
-            (Engine::Postgres(pool), true) => Ok(Tx::postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?,
-                self.changed(),
-            )),
             (Engine::Postgres(pool), false) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::postgres(pool.begin_with(begin).await?, self.changed()))
+                Ok(Tx::postgres(pool.begin_with(begin).await?, self.ends()))
             }
         }
     }
@@ -169,64 +202,9 @@ impl Db {
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.engine.as_ref() {
-            Engine::Sqlite { .. } => "Db(SQLite)",
+            Engine::Sqlite(_) => "Db(SQLite)",
             Engine::Postgres(_) => "Db(PostgreSQL)",
         })
-    }
-}
-
-async fn open_sqlite(path: &std::path::Path, migrations: &Migrations) -> Result<Engine, OpenError> {
-    make_private(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // P-8: acknowledged means on the disk; speed comes from group commit, never from less than FULL.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(ACQUIRE_TIMEOUT)
-        .foreign_keys(true);
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
-        .connect_with(options.clone())
-        .await
-        .map_err(OpenError::Connect)?;
-    migrations.for_sqlite().run(&writer).await.map_err(OpenError::Migrate)?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
-        .connect_with(options.read_only(true).create_if_missing(false))
-        .await
-        .map_err(OpenError::Connect)?;
-    Ok(Engine::Sqlite { writer, readers })
-}
-
-/// Whether a pooled connection is out of every transaction; one that is not is closed and replaced.
-///
-/// A COMMIT that failed, on a full disk for instance, may leave the connection inside of a transaction that the
-/// database has ended: no later one could begin on it.
-async fn is_clean<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
-    if connection.is_in_transaction() {
-        // The rollback of a dropped transaction may still be under way.
-        connection.ping().await?;
-    }
-    Ok(!connection.is_in_transaction())
-}
-
-/// Makes the file before SQLite does, so that nobody else may read it; what lies beside it is made alike.
-fn make_private(path: &std::path::Path) -> Result<(), OpenError> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(OpenError::Connect(error.into())),
-        Ok(_) | Err(_) => Ok(()),
     }
 }
 

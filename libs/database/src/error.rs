@@ -8,6 +8,8 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
+use crate::unit::TurnOver;
+
 /// A failure of storage.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -54,6 +56,9 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if is_turn_over(&error) {
+            return Self::Conflict(error);
+        }
         let Some(database) = error.as_database_error() else {
             let disconnected = matches!(
                 error,
@@ -115,6 +120,17 @@ const fn kind_in_sqlite(code: u32) -> Kind {
         8 | 10 | 13 | 14 => Kind::Unavailable,
         _ => Kind::Other,
     }
+}
+
+/// Whether a unit lost its turn: it has done nothing, and can be repeated (K10).
+fn is_turn_over(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Io(error) = error else { return false };
+    error.get_ref().is_some_and(|cause| cause.is::<TurnOver>())
+}
+
+/// Whether others hold what a statement needs.
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|database| kind(database) == Kind::Conflict)
 }
 
 /// Whether SQLite refused for a reason other than an I/O error: nothing of the statement has happened.

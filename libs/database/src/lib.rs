@@ -2,27 +2,39 @@
 //!
 //! Knows no business rule; which rows a use case writes is told in its service's `store/`.
 
+mod attempt;
 pub mod change_log;
+mod commits;
 mod connect;
 mod error;
 pub mod fail_point;
 pub mod hold;
 pub mod idempotency;
 mod migrate;
+mod queue;
+mod read_one;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
+mod sqlite;
 mod sweep;
 mod tx;
+mod unit;
 mod url;
 pub mod verify;
+mod writer;
 
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
 pub use migrate::Migrations;
+#[doc(hidden)]
+pub use read_one::{Reader, Reads};
 pub use retry::{Failure, retry, start_over};
 pub use sweep::sweep;
 pub use tx::Tx;
 #[doc(hidden)]
 pub use tx::TxEngine;
+#[doc(hidden)]
+pub use unit::{Held, SqliteTx, Unit};
 pub use url::{DatabaseUrl, UrlInvalid};
+pub use writer::Batching;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use access::Call;
 
+use crate::attempt::settled;
 use crate::error::StoreError;
 
 /// How often a local transaction is tried before the caller is told `WRITE_CONFLICT`.
@@ -12,7 +13,7 @@ const MOST_ATTEMPTS: u32 = 10;
 const MOST_STARTS: u32 = 3;
 
 /// A use case's error, in which a failure of storage can be recognised.
-pub trait Failure {
+pub trait Failure: From<StoreError> {
     /// The failure of storage, where it is one.
     fn store(&self) -> Option<&StoreError>;
 }
@@ -26,14 +27,15 @@ impl Failure for StoreError {
 /// Repeats one whole local transaction while it collides with others.
 ///
 /// When a COMMIT's answer was lost, a call with a request id is repeated too: its first statement waits for the lost
-/// transaction's record and replays it where it was committed.
+/// transaction's record and replays it where it was committed. No outcome is given before what it rests on is committed
+/// (K10).
 pub async fn retry<T, E: Failure, F: Future<Output = Result<T, E>>>(
     call: &Call,
     attempt: impl Fn() -> F,
 ) -> Result<T, E> {
     let mut attempts = 0;
     loop {
-        let result = attempt().await;
+        let result = settled(call, attempt()).await;
         attempts += 1;
         let again = match result.as_ref().err().and_then(Failure::store) {
             Some(StoreError::Conflict(_)) => true,

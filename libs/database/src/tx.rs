@@ -1,28 +1,35 @@
 //! A transaction on whichever database it is, and the one macro that runs a statement in it (S8).
 
-use std::sync::Arc;
-
 use access::{Permission, Permit};
-use kernel::Clock;
-use sqlx::{Postgres, Sqlite, Transaction};
-use tokio::sync::Notify;
+use kernel::{Clock, DirectoryId};
+use sqlx::{Postgres, Transaction};
+use tokio_util::task::TaskTracker;
 
-use crate::error::{StoreError, is_refused_by_sqlite};
+use crate::commits::Commits;
+use crate::error::StoreError;
 use crate::fail_point::{self, FailPoint};
+use crate::unit::SqliteTx;
 
 /// An open transaction; dropped means rolled back.
 pub struct Tx {
     /// The driver's transaction, for [`on!`](crate::on) alone.
     #[doc(hidden)]
     pub engine: TxEngine,
-    changed: Arc<Notify>,
+    ends: Ends,
+    directories: Vec<DirectoryId>,
+}
+
+/// What the end of a transaction needs.
+pub(crate) struct Ends {
+    pub(crate) commits: Commits,
+    pub(crate) tasks: TaskTracker,
 }
 
 /// The two drivers' transactions.
 #[doc(hidden)]
 pub enum TxEngine {
     /// SQLite's.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(SqliteTx),
     /// PostgreSQL's.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -32,10 +39,14 @@ pub enum TxEngine {
 macro_rules! on {
     ($tx:expr, |$connection:ident| $query:expr) => {
         match &mut $tx.engine {
-            $crate::TxEngine::Sqlite(transaction) => {
-                let $connection = &mut **transaction;
-                $query
-            }
+            $crate::TxEngine::Sqlite(transaction) => match transaction.connection().await {
+                Ok(mut held) => {
+                    let $connection = &mut *held;
+                    let outcome = $query;
+                    held.used(outcome)
+                }
+                Err(error) => Err(error),
+            },
             $crate::TxEngine::Postgres(transaction) => {
                 let $connection = &mut **transaction;
                 $query
@@ -45,12 +56,12 @@ macro_rules! on {
 }
 
 impl Tx {
-    pub(crate) const fn sqlite(transaction: Transaction<'static, Sqlite>, changed: Arc<Notify>) -> Self {
-        Self { engine: TxEngine::Sqlite(transaction), changed }
+    pub(crate) const fn sqlite(transaction: SqliteTx, ends: Ends) -> Self {
+        Self { engine: TxEngine::Sqlite(transaction), ends, directories: Vec::new() }
     }
 
-    pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, changed: Arc<Notify>) -> Self {
-        Self { engine: TxEngine::Postgres(transaction), changed }
+    pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, ends: Ends) -> Self {
+        Self { engine: TxEngine::Postgres(transaction), ends, directories: Vec::new() }
     }
 
     /// Commits what a permit allowed, unless the permit has grown too old to rely on (K7).
@@ -66,15 +77,28 @@ impl Tx {
 
     /// Commits rows that no right guards: throttles, sessions' uses, positions of the change log, recorded refusals.
     pub async fn commit_bookkeeping(self) -> Result<(), StoreError> {
-        match self.engine {
-            TxEngine::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
-                // Full, or not to be written: it has not happened. After an I/O error it may be in the log all the same.
-                if is_refused_by_sqlite(&error) { error.into() } else { outcome_of(error) }
-            })?,
-            TxEngine::Postgres(transaction) => transaction.commit().await.map_err(outcome_of)?,
+        let Self { engine, ends: Ends { commits, tasks }, directories } = self;
+        let transaction = match engine {
+            TxEngine::Sqlite(SqliteTx::Unit(unit)) => return unit.commit(directories).await,
+            // A snapshot has nothing to commit.
+            TxEngine::Sqlite(SqliteTx::Snapshot(_)) => return Ok(()),
+            TxEngine::Postgres(transaction) => transaction,
+        };
+        // In a task of its own: who no longer waits for the answer does not keep the observers from hearing of it.
+        let committed = tasks.spawn(async move {
+            let outcome = transaction.commit().await.map_err(outcome_of);
+            commits.tell(&directories);
+            outcome
+        });
+        committed.await.unwrap_or(Err(StoreError::OutcomeUnknown(sqlx::Error::WorkerCrashed)))
+    }
+
+    /// Notes that a change of this directory is written, for those who are told of the commit; the change log does so
+    /// itself, and stores do for rows that have no place in it and that somebody remembers answers from.
+    pub fn note(&mut self, directory: DirectoryId) {
+        if !self.directories.contains(&directory) {
+            self.directories.push(directory);
         }
-        self.changed.notify_one();
-        Ok(())
     }
 
     /// Whether the transaction is PostgreSQL's: the one fork between the dialects, for rows that replicas claim.

@@ -14,6 +14,10 @@ use access::token::Trust;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+mod public;
+
+pub use public::{init, read_trust};
+
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 /// Larger files are no keys of ours.
@@ -34,6 +38,31 @@ pub enum KeyError {
         .0.display()
     )]
     Invalid(PathBuf),
+    /// The file does not hold one Ed25519 public key.
+    #[error(
+        "the file {} does not hold one Ed25519 public key in PEM; `openssl pkey -pubout` makes one of a private key",
+        .0.display()
+    )]
+    PublicInvalid(PathBuf),
+    /// A private key is gone and its public half is not.
+    #[error(
+        "{} stands there without {}; put the private key back, or remove both to begin with a new one",
+        .public.display(), .private.display()
+    )]
+    Lost {
+        /// What is gone.
+        private: PathBuf,
+        /// What stands.
+        public: PathBuf,
+    },
+    /// A public key beside a private one is not its half.
+    #[error("{} is not the public half of {}; remove the wrong one", .public.display(), .private.display())]
+    Foreign {
+        /// The private key.
+        private: PathBuf,
+        /// The public key.
+        public: PathBuf,
+    },
     /// The file system refuses.
     #[error("the key file {} cannot be used: {error}", .path.display())]
     Unusable {
@@ -118,20 +147,21 @@ fn read_or_create(path: &Path) -> Result<PrivateKey, KeyError> {
         path: path.to_owned(),
         error: io::Error::other("the system gave no randomness"),
     })?;
-    create(path, &key).map_err(|error| KeyError::Unusable { path: path.to_owned(), error })?;
+    put(path, &to_pem(key.pkcs8()), &key.public_x(), 0o600)
+        .map_err(|error| KeyError::Unusable { path: path.to_owned(), error })?;
     // Read back: where two processes made the key at once, both go on with the one that stands.
     read_key(path)
 }
 
-/// Puts the key where nothing stands: whole, durable, and without ever replacing a file.
+/// Puts a file where nothing stands: whole, durable, and without ever replacing one.
 ///
 /// A hard link gives the finished file its name, because a rename would replace the key of a process that was faster.
-fn create(path: &Path, key: &PrivateKey) -> io::Result<()> {
+fn put(path: &Path, text: &str, draft: &str, mode: u32) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Named after the key itself, so that no two attempts meet.
-    let draft = dir.join(format!(".{}.draft", key.public_x()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = file.write_all(to_pem(key.pkcs8()).as_bytes()).and_then(|()| file.sync_all());
+    let draft = dir.join(format!(".{draft}.draft"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
@@ -256,8 +286,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.key");
         let (first, second) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
-        create(&path, &first).unwrap();
-        create(&path, &second).unwrap();
+        for key in [&first, &second] {
+            put(&path, &to_pem(key.pkcs8()), &key.public_x(), 0o600).unwrap();
+        }
         assert_eq!(read_key(&path).unwrap().public(), first.public());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

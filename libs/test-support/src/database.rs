@@ -46,26 +46,38 @@ pub struct TestDatabase {
     pub db: Db,
     /// How it was opened, to open it once more.
     pub settings: Settings,
+    _empty: EmptyDatabase,
+}
+
+/// A database without any table, which ends with this value.
+#[derive(Debug)]
+pub struct EmptyDatabase {
+    /// Its address.
+    pub url: String,
     _folder: Option<TempDir>,
     postgres: Option<String>,
 }
 
 /// A fresh database with the migrations of one context.
 pub async fn fresh(context: &str, migrations: &Migrations) -> TestDatabase {
+    let empty = empty(context).await;
+    let mut settings = Settings::at(empty.url.parse().expect("a test database has an address"));
+    settings.postgres_connections = TEST_CONNECTIONS;
+    let db = Db::open(&settings, migrations).await.expect("a fresh database can be opened");
+    TestDatabase { db, settings, _empty: empty }
+}
+
+/// An empty database, for a process that opens it itself.
+pub async fn empty(context: &str) -> EmptyDatabase {
     match engine() {
         Engine::Sqlite => {
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
             let url = format!("sqlite:{}", folder.path().join(context).with_extension("db").display());
-            let settings = Settings::at(url.parse().expect("a path makes a URL"));
-            let db = Db::open(&settings, migrations).await.expect("a fresh file can be opened");
-            TestDatabase { db, settings, _folder: Some(folder), postgres: None }
+            EmptyDatabase { url, _folder: Some(folder), postgres: None }
         }
         Engine::Postgres => {
             let name = create_database(context).await;
-            let mut settings = Settings::at(url_of(&name).parse().expect("the server's address is a URL"));
-            settings.postgres_connections = TEST_CONNECTIONS;
-            let db = Db::open(&settings, migrations).await.expect("a fresh database can be opened");
-            TestDatabase { db, settings, _folder: None, postgres: Some(name) }
+            EmptyDatabase { url: url_of(&name), _folder: None, postgres: Some(name) }
         }
     }
 }
@@ -129,7 +141,7 @@ async fn connect() -> PgConnection {
     PgConnection::connect(&server).await.unwrap_or_else(|error| panic!("no PostgreSQL at {server}: {error}"))
 }
 
-impl Drop for TestDatabase {
+impl Drop for EmptyDatabase {
     fn drop(&mut self) {
         let Some(name) = self.postgres.take() else { return };
         // The test's own runtime is ending: the drop runs in one of its own.

@@ -33,8 +33,9 @@ async fn of(db: &Db, select: &str) -> Vec<String> {
     let explained = match &mut tx.engine {
         TxEngine::Sqlite(transaction) => {
             let explain = format!("EXPLAIN QUERY PLAN {select}");
+            let mut connection = transaction.connection().await.expect("a snapshot is nobody else's");
             sqlx::query(AssertSqlSafe(explain))
-                .fetch_all(&mut **transaction)
+                .fetch_all(&mut *connection)
                 .await
                 .map(|steps| steps.iter().map(|step| step.get("detail")).collect())
         }

@@ -11,6 +11,7 @@
 
 mod domain;
 mod grpc;
+mod options;
 mod peers;
 mod store;
 mod use_cases;
@@ -32,6 +33,7 @@ use runtime::worker::Worker;
 
 use domain::domain_name::DomainSuffix;
 pub use domain::domain_name::DomainSuffixInvalid;
+pub use options::Options;
 use peers::identity::Identity;
 use use_cases::UseCases;
 

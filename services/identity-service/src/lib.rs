@@ -5,9 +5,11 @@
 //! SQL, `peers` asks the directory context, `workers` finish what nobody waits for. Directories themselves, their
 //! domains and their liens belong to the directory context; what roles allow on subscriptions to another one.
 
+mod decision_table;
 mod domain;
 mod grpc;
 mod judge;
+mod options;
 mod password_hasher;
 mod peers;
 mod signing_keys;
@@ -33,8 +35,10 @@ use runtime::peer::Peer;
 use runtime::server::ServiceParts;
 use runtime::worker::Worker;
 
+pub use crate::decision_table::Decisions;
 use crate::grpc::Handlers;
 use crate::judge::LocalJudge;
+pub use crate::options::Options;
 use crate::peers::directory::DirectoryPeer;
 use crate::signing_keys::SigningKeys;
 use crate::use_cases::UseCases;
@@ -104,6 +108,8 @@ pub struct Deps {
     pub issuer: String,
     /// The directory context, already spoken to as identity-service.
     pub directory: Peer,
+    /// How far what was read before may be relied on: it hangs on who else writes the database.
+    pub decisions: Decisions,
     /// What an operator can set.
     pub settings: Settings,
     /// How fast principals and directories may write.
@@ -133,7 +139,7 @@ pub fn build(deps: Deps) -> Built {
 
 /// Puts the context together; tests reach behind the wire by the use cases.
 fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
-    let judge = LocalJudge::new(deps.db.clone(), deps.clock.clone());
+    let judge = LocalJudge::new(deps.db.clone(), deps.clock.clone(), deps.decisions);
     let keys = SigningKeys::new(deps.db.clone(), deps.ids.clone(), &deps.key);
     let fetch = keys.fetch_keys(deps.clock.clone());
     let directory = DirectoryPeer::new(deps.directory.clone());

@@ -14,6 +14,7 @@
 
 mod domain;
 mod grpc;
+mod options;
 mod peers;
 mod store;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use runtime::worker::Worker;
 pub use domain::catalogue::CATALOGUE_VERSION;
 use domain::catalogue::Catalogue;
 pub use domain::prices::{PriceList, PriceListInvalid};
+pub use options::Options;
 use peers::directory::DirectoryService;
 use peers::identity::IdentityService;
 use use_cases::UseCases;

@@ -54,11 +54,11 @@ pub async fn run(settings: &Settings, exit: bool) -> Result<ExitCode, DemoFailed
     // A signal during the play ends it, so that its folder goes as well.
     let played = tokio::select! {
         played = play_against(&running) => played,
-        () = running.signals.next() => return Ok(running.stop().await),
+        () = running.process.signals.next() => return Ok(running.stop().await),
     };
     match (played, exit) {
         (Ok(farewell), false) => {
-            print_farewell(running.address, &farewell);
+            print_farewell(running.process.address, &farewell);
             Ok(running.until_stopped().await)
         }
         (Ok(_), true) => Ok(running.stop().await),
@@ -89,7 +89,7 @@ async fn play_against(running: &Running) -> Result<Farewell, DemoFailed> {
         system_clock().now(),
         PLAY_LIFETIME,
     )?;
-    let channel = Endpoint::from_shared(format!("http://{}", running.address))?.connect().await?;
+    let channel = Endpoint::from_shared(format!("http://{}", running.process.address))?.connect().await?;
     Ok(play(channel, operator, &mut io::stdout()).await?)
 }
 

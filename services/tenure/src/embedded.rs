@@ -42,13 +42,6 @@ impl Databases {
             subscription: Db::open(&settings(Self::NAMES[2]), &subscription_service::migrations()).await?,
         })
     }
-
-    /// Closes all three.
-    pub async fn close(&self) {
-        self.directory.close().await;
-        self.identity.close().await;
-        self.subscription.close().await;
-    }
 }
 
 /// What the three services are built from.
@@ -83,13 +76,13 @@ impl Deps {
             databases,
             clock,
             ids,
-            issuer: settings.issuer.clone(),
+            issuer: settings.process.issuer.clone(),
             initial_domain_suffix: settings.initial_domain_suffix.clone(),
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
             write_limits: WriteLimits::default(),
-            request_timeout: settings.request_timeout,
+            request_timeout: settings.process.request_timeout,
         }
     }
 }
@@ -150,6 +143,8 @@ impl Embedded {
             trust: keys.trust(),
             issuer: deps.issuer.clone(),
             directory: peer(Service::Identity, Service::Directory, &directory_peer),
+            // The data folder's lock: nobody else writes.
+            decisions: identity_service::Decisions::Authoritative,
             settings: deps.identity.clone(),
             write_limits: deps.write_limits,
         });

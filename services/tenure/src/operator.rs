@@ -1,6 +1,6 @@
 //! `tenure operator token`: whoever holds the host may act as operator, for a short while and on the record (K6).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use access::token::{AUDIENCE, OPERATOR_TOKEN_LIFETIME};
@@ -21,10 +21,15 @@ pub enum TokenFailed {
     Sign(#[from] access::service_key::KeyInvalid),
 }
 
-/// Mints an operator token from the data folder's operator key; the server may be running.
-pub fn token(data_dir: &Path, lifetime: &str) -> Result<String, TokenFailed> {
+/// The operator's key in a data folder.
+pub fn key_of(data_dir: &Path) -> PathBuf {
+    data_dir.join("keys").join("operator.key")
+}
+
+/// Mints an operator token with the operator's key; the servers may be running.
+pub fn token(key: &Path, lifetime: &str) -> Result<String, TokenFailed> {
     let lifetime = checked(lifetime).map_err(TokenFailed::Lifetime)?;
-    let key = read_key(&data_dir.join("keys").join("operator.key"))?;
+    let key = read_key(key)?;
     Ok(key.operator_token(AUDIENCE, system_ids().random(), system_clock().now(), lifetime)?)
 }
 

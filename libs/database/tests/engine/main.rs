@@ -6,6 +6,7 @@ mod change_log;
 mod healing;
 mod holds;
 mod idempotency;
+mod observing;
 mod permits;
 mod reconnecting;
 mod sequencing;

@@ -31,7 +31,8 @@ async fn a_batch_is_read_by_its_transactions_alone() {
     let plan: Vec<String> = match &mut tx.engine {
         TxEngine::Sqlite(transaction) => {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {select}"));
-            let steps = sqlx::query(explain).fetch_all(&mut **transaction).await.unwrap();
+            let mut connection = transaction.connection().await.unwrap();
+            let steps = sqlx::query(explain).fetch_all(&mut *connection).await.unwrap();
             steps.iter().map(|step| step.get("detail")).collect()
         }
         TxEngine::Postgres(transaction) => {

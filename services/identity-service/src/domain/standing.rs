@@ -21,10 +21,17 @@ pub(crate) struct Standing {
     pub(crate) home: Option<UserState>,
     /// The session that was asked about, where it is the principal's.
     pub(crate) session: Option<SessionFacts>,
-    /// Slugs of the roles held by assignments that have not expired.
-    pub(crate) roles: BTreeSet<String>,
+    /// The roles assigned, each once, in the order of their slugs; whether one has expired is judged at use.
+    pub(crate) roles: Vec<AssignedRole>,
     /// The principal's count of changes (K41).
     pub(crate) revision: i64,
+}
+
+/// A role, and until when it is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AssignedRole {
+    pub(crate) slug: String,
+    pub(crate) expire_time: Option<Timestamp>,
 }
 
 /// What decides whether a session is live.
@@ -43,15 +50,15 @@ impl Standing {
         }
     }
 
-    /// Whether a held role, or what every member or guest holds, contains the permission.
-    fn holds(&self, permission: &str) -> bool {
-        roles::contains(self.pseudo_role(), permission)
-            || self.roles.iter().any(|role| roles::contains(role, permission))
+    /// The slugs of the roles held at this moment, in order.
+    pub(crate) fn held(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let live = move |role: &&AssignedRole| role.expire_time.is_none_or(|end| end > now);
+        self.roles.iter().filter(live).map(|role| role.slug.as_str())
     }
 
     /// What the roles held allow, with what every member or guest may: each once, in order.
-    pub(crate) fn effective_permissions(&self) -> BTreeSet<&'static str> {
-        let held = self.roles.iter().flat_map(|role| roles::permissions_of(role));
+    pub(crate) fn effective_permissions(&self, now: Timestamp) -> BTreeSet<&'static str> {
+        let held = self.held(now).flat_map(roles::permissions_of);
         held.chain(roles::permissions_of(self.pseudo_role())).collect()
     }
 }
@@ -81,11 +88,10 @@ pub(crate) fn decide(
     if wanted_roles.is_empty() && wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let does = |role: &&String| {
-        wanted_roles.contains(role) || wanted.iter().any(|permission| roles::contains(role, permission))
-    };
-    let matched: Vec<String> = standing.roles.iter().filter(does).cloned().collect();
-    if matched.is_empty() && !wanted.iter().any(|permission| standing.holds(permission)) {
+    let contains = |role: &str| wanted.iter().any(|permission| roles::contains(role, permission));
+    let does = |role: &&str| wanted_roles.iter().any(|wanted| wanted == role) || contains(role);
+    let matched: Vec<String> = standing.held(now).filter(does).map(ToOwned::to_owned).collect();
+    if matched.is_empty() && !contains(standing.pseudo_role()) {
         return Err(Denial::RoleMissing);
     }
     Ok(matched)
@@ -129,6 +135,10 @@ mod tests {
         }
     }
 
+    fn permanent(slug: &str) -> AssignedRole {
+        AssignedRole { slug: slug.to_owned(), expire_time: None }
+    }
+
     fn member(held: &[&str]) -> Standing {
         Standing {
             directory: Some(DirectoryState::Active),
@@ -136,7 +146,7 @@ mod tests {
             user_type: UserType::Member,
             home: None,
             session: Some(SessionFacts { revoked: false, expire_time: Timestamp::from_seconds(2_000) }),
-            roles: held.iter().map(ToString::to_string).collect(),
+            roles: held.iter().map(|slug| permanent(slug)).collect(),
             revision: 3,
         }
     }
@@ -174,6 +184,17 @@ mod tests {
         assert!(decide(Some(&facts), &question(None), NOW).is_ok());
         let end = Timestamp::from_seconds(2_000);
         assert_eq!(decide(Some(&facts), &question(None), end), Err(Denial::SessionRevoked));
+    }
+
+    #[test]
+    fn a_role_ends_by_the_clock() {
+        let end = Timestamp::from_seconds(1_500);
+        let until = AssignedRole { expire_time: Some(end), ..permanent(roles::BILLING_ADMINISTRATOR) };
+        let facts = Standing { roles: vec![until], ..member(&[]) };
+        let attach = question(Some(AttachOffice365::NAME));
+        assert!(decide(Some(&facts), &attach, NOW).is_ok());
+        assert_eq!(decide(Some(&facts), &attach, end), Err(Denial::RoleMissing));
+        assert_eq!(facts.held(NOW).count() + facts.held(end).count(), 1);
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(crate) async fn insert(
     directory: &KnownDirectory,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let insert = "INSERT INTO directory_states
             (directory, state, revision, admin_guard, initial_domain, create_time)
         VALUES ($1, $2, $3, 0, $4, $5)";
@@ -89,6 +90,7 @@ pub(crate) async fn activate(
     permit: &Permit<ProvisionDirectory>,
     revision: i64,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let update = "UPDATE directory_states SET state = $2, revision = $3 WHERE directory = $1 AND state = $4";
     on!(tx, |c| sqlx::query(update)
         .bind(permit.directory().uuid())

@@ -44,6 +44,7 @@ pub(crate) async fn insert(
     permit: &Permit<WriteRoleAssignments>,
     assignment: &RoleAssignment,
 ) -> Result<bool, StoreError> {
+    tx.note(permit.directory());
     let insert = "INSERT INTO role_assignments
             (directory, id, principal, role, create_principal, create_time, expire_time, revision)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (directory, principal, role) DO NOTHING";
@@ -70,6 +71,7 @@ pub(crate) async fn remove_expired(
     role: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let delete = "DELETE FROM role_assignments
         WHERE directory = $1 AND principal = $2 AND role = $3 AND expire_time <= $4";
     on!(tx, |c| sqlx::query(delete)
@@ -90,6 +92,7 @@ pub(crate) async fn delete(
     _locked: &AdminsLocked,
     id: RoleAssignmentId,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let delete = "DELETE FROM role_assignments WHERE directory = $1 AND id = $2";
     on!(tx, |c| sqlx::query(delete)
         .bind(permit.directory().uuid())

@@ -45,6 +45,7 @@ pub(crate) async fn insert(
     permit: &Permit<BeActive>,
     session: &Session,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let insert = "INSERT INTO sessions (directory, id, user_id, counter, client_description, create_time,
             last_refresh_time, expire_time, revoke_time)
         VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, NULL)";
@@ -99,6 +100,7 @@ pub(crate) async fn advance(
     permit: &Permit<BeActive>,
     session: &Session,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let update = "UPDATE sessions SET counter = $3, last_refresh_time = $4, expire_time = $5
         WHERE directory = $1 AND id = $2";
     on!(tx, |c| sqlx::query(update)
@@ -120,6 +122,7 @@ pub(crate) async fn revoke<P: Permission>(
     id: SessionId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    tx.note(permit.directory());
     let update =
         "UPDATE sessions SET revoke_time = $3 WHERE directory = $1 AND id = $2 AND revoke_time IS NULL";
     on!(tx, |c| sqlx::query(update)

@@ -2,6 +2,7 @@
 //!
 //! Journeys over all contexts stand elsewhere.
 
+mod decisions;
 mod directory;
 mod limits;
 pub(crate) mod plan;

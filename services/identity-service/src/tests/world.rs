@@ -19,13 +19,13 @@ use runtime::server::{Limits, layered};
 use runtime::worker::Worker;
 use sqlx::AssertSqlSafe;
 use test_support::clock::ManualClock;
-use test_support::database::{TestDatabase, fresh};
+use test_support::database::{Engine, TestDatabase, engine, fresh};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
 use super::directory::FakeDirectory;
 use crate::use_cases::UseCases;
-use crate::{Deps, Settings, assemble, migrations};
+use crate::{Decisions, Deps, Settings, assemble, migrations};
 
 pub(super) const PASSWORD: &str = "Passw0rd of a test";
 
@@ -97,6 +97,15 @@ impl World {
     }
 
     pub(super) async fn with(settings: Settings) -> Self {
+        // As in a process: PostgreSQL may have other writers.
+        let decisions = match engine() {
+            Engine::Sqlite => Decisions::Authoritative,
+            Engine::Postgres => Decisions::Aged,
+        };
+        Self::deciding(decisions, settings).await
+    }
+
+    pub(super) async fn deciding(decisions: Decisions, settings: Settings) -> Self {
         let database = fresh("identity", &migrations()).await;
         let clock = ManualClock::default();
         let directory = FakeDirectory::new(clock.clock());
@@ -115,6 +124,7 @@ impl World {
             },
             issuer: "https://identity.test".into(),
             directory: directory.peer(),
+            decisions,
             settings,
             write_limits: WriteLimits::default(),
         });
@@ -246,7 +256,14 @@ impl World {
         on!(&mut tx, |c| sqlx::query_scalar(AssertSqlSafe(select.as_str())).fetch_one(c).await).unwrap()
     }
 
+    /// A statement past the stores, of which the judge is told as a store would.
     pub(super) async fn execute(&self, statement: &str) {
+        self.execute_untold(statement).await;
+        self.use_cases.judge.forget();
+    }
+
+    /// As another process writes.
+    pub(super) async fn execute_untold(&self, statement: &str) {
         let mut tx = self.database.db.write().await.unwrap();
         on!(&mut tx, |c| sqlx::query(AssertSqlSafe(statement)).execute(c).await.map(|_| ())).unwrap();
         tx.commit_bookkeeping().await.unwrap();

@@ -26,6 +26,13 @@ impl UseCases {
             Caller::Principal(own)
                 if own.principal == question.principal && own.principal.directory() == question.directory =>
             {
+                if question.session.is_none_or(|session| session == own.session) {
+                    // The same facts tell whether the caller may ask: one statement serves both.
+                    let session = Some(own.session);
+                    let facts = self.judge.facts(own.principal, session, question.consistency).await?;
+                    require_active(&facts, caller, question.consistency, now).await?;
+                    return facts.judge(question).await;
+                }
                 require_active(&self.judge, caller, Consistency::AtMostFiveSeconds, now).await?;
             }
             // K4: whoever reads a directory's role assignments may ask about its principals.

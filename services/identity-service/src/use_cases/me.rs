@@ -47,13 +47,17 @@ impl UseCases {
         let filter = Filter { principal: Some(user), role: None };
         let page = (After::BEGINNING, MOST_ASSIGNMENTS);
         let assignments = store::role_assignments::list(&mut tx, directory, &filter, now, page).await?;
-        let standing = store::standing::find(&mut tx, name, None, now).await?;
+        let standing = store::standing::find(&mut tx, name).await?;
         let session = store::sessions::find(&mut tx, directory, own.session).await?;
         let standing = standing.ok_or(Refused::UserNotFound(name))?;
         Ok(Me {
-            titles: titles(&standing.roles),
-            permissions: standing.effective_permissions(),
-            seen: SeenUser { directory, user: found, roles: Some(standing.roles.into_iter().collect()) },
+            titles: titles(standing.held(now)),
+            permissions: standing.effective_permissions(now),
+            seen: SeenUser {
+                directory,
+                user: found,
+                roles: Some(standing.held(now).map(ToOwned::to_owned).collect()),
+            },
             memberships,
             assignments,
             session: session.ok_or(Refused::SessionNotFound(name, own.session))?,
@@ -62,9 +66,8 @@ impl UseCases {
 }
 
 /// the titles of the roles held, or `User`.
-fn titles(held: &BTreeSet<String>) -> Vec<String> {
-    let mut titles: Vec<String> =
-        held.iter().filter_map(|slug| roles::find(slug)).map(|role| role.name.clone()).collect();
+fn titles<'a>(held: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut titles: Vec<String> = held.filter_map(roles::find).map(|role| role.name.clone()).collect();
     titles.sort();
     if titles.is_empty() {
         titles.push("User".to_owned());

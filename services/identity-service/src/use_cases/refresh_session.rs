@@ -99,7 +99,7 @@ async fn check_standing(
     session: &Session,
 ) -> Result<(), Refused> {
     let principal = session.principal(directory);
-    let facts = store::standing::find(tx, principal, None, call.now).await?;
+    let facts = store::standing::find(tx, principal).await?;
     let question = Question {
         directory,
         principal,

@@ -1,0 +1,189 @@
+//! The settings that every process has, as flags and variables, and their check; each binary flattens them into its own.
+//!
+//! What belongs to one context alone stands with that context's crate.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+
+use crate::config::{self, Problems};
+use crate::telemetry::{LogFormat, TelemetrySettings};
+
+/// The longest time of a call that can be set: a minute, by which the counting of a minute's refusals is over.
+const LONGEST_CALL: Duration = Duration::from_mins(1);
+/// The variable by which processes are commonly told where their collector is.
+const STANDARD_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// What every process can be told; `--listen` and `--issuer` have the defaults of the binary, where it has any.
+#[derive(Debug, Args)]
+pub struct ProcessOptions {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, env = "TENURE_LISTEN", global = true)]
+    listen: Option<String>,
+    /// Lets a non-loopback address be served without TLS: whoever is on the network can read everything.
+    #[arg(long, env = "TENURE_PLAINTEXT", default_value_t = false, global = true)]
+    plaintext: bool,
+    /// Issuer (`iss`) of access tokens, the same in all three services.
+    #[arg(long, env = "TENURE_ISSUER", global = true)]
+    issuer: Option<String>,
+    /// Longest time that a call may take, whatever the client's deadline.
+    #[arg(long, env = "TENURE_REQUEST_TIMEOUT", default_value = "30s", global = true)]
+    request_timeout: String,
+    /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; when left out, the standard
+    /// variable `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and nothing is exported without either.
+    #[arg(long, env = "TENURE_OTLP_ENDPOINT", global = true)]
+    otlp_endpoint: Option<String>,
+    /// Share of calls that are traced when the caller does not say, from 0 to 1.
+    #[arg(long, env = "TENURE_TRACE_RATIO", default_value = "0.01", global = true)]
+    trace_ratio: String,
+    /// What is logged, in the form of tracing's filters, such as `info` or `identity_service=debug`.
+    #[arg(long, env = "TENURE_LOG", default_value = "info", global = true)]
+    log: String,
+    /// Form of the log: `text` or `json`.
+    #[arg(long, env = "TENURE_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: String,
+}
+
+/// The options of every process, checked.
+#[derive(Debug, Clone)]
+pub struct ProcessSettings {
+    /// The binary's name: the first word it says, and its name in traces.
+    pub name: &'static str,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Issuer of access tokens.
+    pub issuer: String,
+    /// Longest time of a call.
+    pub request_timeout: Duration,
+    /// Logs, traces and metrics.
+    pub telemetry: TelemetrySettings,
+}
+
+/// A check of all options under way: what was wrong so far, and what other checks depend on.
+#[derive(Debug)]
+pub struct Checking {
+    /// What was wrong so far.
+    pub problems: Problems,
+    /// Where the process will listen, if that can be told.
+    pub listen: Option<SocketAddr>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Checking {
+    /// Begins with the variables that belong to no option of the command.
+    pub fn new(command: &clap::Command, environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let environment: Vec<_> = environment.collect();
+        let mut problems = Problems::new();
+        problems.extend(config::unknown_variables(command, environment.iter().cloned()));
+        Self { problems, listen: None, environment }
+    }
+
+    /// Whether only this machine reaches the process.
+    pub fn listens_on_loopback(&self) -> bool {
+        self.listen.is_some_and(|listen| listen.ip().is_loopback())
+    }
+}
+
+impl ProcessOptions {
+    /// Checks what every process has; before the checks of others, which may depend on the address.
+    pub fn check(&self, name: &'static str, checking: &mut Checking) -> Option<ProcessSettings> {
+        let listen = self.listen(&mut checking.problems);
+        checking.listen = listen;
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !self.plaintext {
+            // K34: nothing but loopback is served in clear by accident.
+            let message = "is not a loopback address: add --plaintext to serve it without TLS";
+            checking.problems.add("--listen", message);
+        }
+        let issuer = self.issuer(&mut checking.problems);
+        let request_timeout = checking.problems.take("--request-timeout", call_time(&self.request_timeout));
+        let telemetry = self.telemetry(name, checking);
+        Some(ProcessSettings {
+            name,
+            listen: listen?,
+            issuer: issuer?,
+            request_timeout: request_timeout?,
+            telemetry: telemetry?,
+        })
+    }
+
+    /// Where to listen, or a problem.
+    pub(crate) fn listen(&self, problems: &mut Problems) -> Option<SocketAddr> {
+        match &self.listen {
+            Some(listen) => problems.take("--listen", listen.parse()),
+            None => {
+                problems.add("--listen", "is missing");
+                None
+            }
+        }
+    }
+
+    /// K21: required where no default stands for it; whose token it is follows from `iss`, so it is nobody else's name.
+    fn issuer(&self, problems: &mut Problems) -> Option<String> {
+        let Some(issuer) = &self.issuer else {
+            problems.add(
+                "--issuer",
+                "is required: the name that all services of this installation sign and expect",
+            );
+            return None;
+        };
+        if issuer.is_empty() || is_taken(issuer) {
+            problems.add("--issuer", "must not be empty, `operator` or the name of a service");
+        }
+        Some(issuer.clone())
+    }
+
+    fn telemetry(&self, name: &str, checking: &mut Checking) -> Option<TelemetrySettings> {
+        let standard = checking.environment.iter().find(|(name, _)| name == STANDARD_OTLP_ENDPOINT);
+        let standard = standard.map(|(_, endpoint)| endpoint.to_string_lossy().into_owned());
+        let otlp_endpoint = self.otlp_endpoint.clone().or(standard).filter(|endpoint| !endpoint.is_empty());
+        let problems = &mut checking.problems;
+        let sample_ratio = problems.take("--trace-ratio", config::ratio(&self.trace_ratio));
+        let log_format = match self.log_format.as_str() {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => {
+                problems.add("--log-format", "must be `text` or `json`");
+                None
+            }
+        };
+        if let Some(endpoint) = &otlp_endpoint {
+            problems.take("--otlp-endpoint", endpoint.parse::<http::Uri>());
+        }
+        problems.take("--log", crate::telemetry::check_filter(&self.log));
+        Some(TelemetrySettings {
+            service_name: name.to_owned(),
+            log_filter: self.log.clone(),
+            log_format: log_format?,
+            otlp_endpoint,
+            sample_ratio: sample_ratio?,
+        })
+    }
+}
+
+/// The command with the defaults of its binary for options that all binaries share.
+pub fn command<C: Parser>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
+    defaults.iter().fold(C::command(), |command, (option, value)| {
+        command.mut_arg(option, |arg| arg.default_value(*value))
+    })
+}
+
+/// Parses the command line; `--help`, `--version` and what cannot be parsed end the process.
+pub fn parse<C: Parser>(command: clap::Command) -> C {
+    let mut matches = command.get_matches();
+    C::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+}
+
+fn call_time(text: &str) -> Result<Duration, String> {
+    let time = config::duration(text)?;
+    if (Duration::from_secs(1)..=LONGEST_CALL).contains(&time) {
+        Ok(time)
+    } else {
+        Err("must be from 1s to 60s".to_owned())
+    }
+}
+
+fn is_taken(issuer: &str) -> bool {
+    issuer == access::token::OPERATOR_ISSUER || issuer.parse::<access::Service>().is_ok()
+}

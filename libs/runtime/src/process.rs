@@ -1,0 +1,186 @@
+//! A process from its checked configuration to a running server and back to nothing, in order.
+//!
+//! Which services it serves, and what they stand on, its binary says.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use database::Db;
+use tokio::net::TcpListener;
+
+use crate::config::{ConfigInvalid, EXIT_CONFIG_INVALID};
+use crate::options::ProcessSettings;
+use crate::server::{Health, Layered, Limits, ServeError, Server};
+use crate::shutdown::{Shutdown, Signals, Tasks, run_until_stopped};
+use crate::telemetry::TelemetrySettings;
+use crate::worker::Worker;
+
+/// How often a service's readiness is looked at.
+const STORAGE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailed {
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The transport.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// What a process serves, and does in the background.
+#[derive(Debug)]
+pub struct Serving {
+    /// Each service with its layers, and the database that it is nothing without.
+    pub services: Vec<(Layered, Db)>,
+    /// The background duties of all.
+    pub workers: Vec<Worker>,
+    /// The limits that the services were layered with.
+    pub limits: Limits,
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What asks the process to stop.
+    pub signals: Signals,
+    name: &'static str,
+    databases: Vec<Db>,
+    health: Health,
+    shutdown: Shutdown,
+    tasks: Tasks,
+}
+
+impl Running {
+    /// Listens, and starts workers and the server.
+    pub async fn start(
+        settings: &ProcessSettings,
+        signals: Signals,
+        serving: Serving,
+    ) -> Result<Self, StartFailed> {
+        let Serving { services, workers, limits } = serving;
+        let listen = |source| StartFailed::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let (shutdown, tasks) = (Shutdown::new(), Tasks::new());
+        let watched: Watched =
+            services.iter().map(|(layered, db)| (layered.names().to_vec(), db.clone())).collect();
+        let databases = services.iter().map(|(_, db)| db.clone()).collect();
+        for worker in workers {
+            worker.start(&tasks, shutdown.clone());
+        }
+        let server = Server::new(services.into_iter().map(|(layered, _)| layered).collect(), limits);
+        let health = server.health();
+        let (soft, hard) = (shutdown.soft_stopped(), shutdown.hard_stopped());
+        let (crashed, ending) = (tasks.clone(), shutdown.clone());
+        tasks.spawn("server", async move {
+            if let Err(error) = server.serve(listener, soft, hard).await {
+                tracing::error!(error = &error as &dyn Error, "the server failed; the process stops");
+                crashed.note_crash("server");
+                ending.soft();
+            }
+        });
+        watch_storage(&health, watched).start(&tasks, shutdown.clone());
+        health.set_serving().await;
+        tracing::info!(%address, "serving");
+        if !address.ip().is_loopback() {
+            // K34: said aloud, since it was allowed by a flag that is easily forgotten.
+            tracing::warn!(%address, "serving without TLS: whoever is on the network can read everything");
+        }
+        Ok(Self { address, signals, name: settings.name, databases, health, shutdown, tasks })
+    }
+
+    /// Says on standard output where it serves: the one line there, for whoever waits for the port; everything else
+    /// is the log's.
+    pub fn announce(&self) {
+        let _ = writeln!(io::stdout(), "{} is serving on {}", self.name, self.address);
+    }
+
+    /// Serves until a signal, then stops in order: `NOT_SERVING`, drain, hard stop; databases closed last.
+    pub async fn until_stopped(self) -> ExitCode {
+        let health = self.health;
+        let stopped = run_until_stopped(&self.shutdown, &self.tasks, &self.signals, async move {
+            health.set_not_serving().await;
+        })
+        .await;
+        for db in &self.databases {
+            db.close().await;
+        }
+        stopped.exit_code()
+    }
+
+    /// Stops at once in order, without waiting for a signal; says how that went.
+    pub async fn stop(self) -> ExitCode {
+        self.health.set_not_serving().await;
+        self.shutdown.soft();
+        self.until_stopped().await
+    }
+}
+
+/// Names of a service's servers, and the database that it is nothing without.
+type Watched = Vec<(Vec<&'static str>, Db)>;
+
+/// Readiness is a service's own storage (K34): asked every few seconds, told by health.
+fn watch_storage(health: &Health, watched: Watched) -> Worker {
+    let (health, watched) = (health.clone(), Arc::new(watched));
+    Worker::new("watch_storage", STORAGE_CHECK_INTERVAL, move || {
+        let (health, watched) = (health.clone(), Arc::clone(&watched));
+        async move {
+            let mut servers = Vec::new();
+            for (names, db) in watched.iter() {
+                servers.push((names.as_slice(), db.ping().await.is_ok()));
+            }
+            health.report(&servers).await;
+            Ok(false)
+        }
+    })
+}
+
+/// Runs a process's work between the start and the end of its telemetry; a failure is told with its causes, once.
+pub fn run<E: Error>(
+    program: &str,
+    telemetry: &TelemetrySettings,
+    work: impl Future<Output = Result<ExitCode, E>>,
+) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(program, &error),
+    };
+    runtime.block_on(async {
+        let telemetry = crate::telemetry::init(telemetry);
+        let code = work.await.unwrap_or_else(|error| fail(program, &error));
+        telemetry.shutdown().await;
+        code
+    })
+}
+
+/// Tells an error with its causes, on one line.
+pub fn fail(program: &str, error: &dyn Error) -> ExitCode {
+    let mut text = format!("{program}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::FAILURE
+}
+
+/// Tells everything that is wrong with the configuration.
+pub fn refuse(program: &str, invalid: &ConfigInvalid) -> ExitCode {
+    fail(program, invalid);
+    ExitCode::from(EXIT_CONFIG_INVALID)
+}

@@ -1,0 +1,221 @@
+//! One service as a process of its own: its options, its key, whom it believes, its peers, its database.
+//!
+//! `tenure` composes all three in one process instead, and has none of these.
+
+use std::process::ExitCode;
+
+use access::Service;
+use access::service_key::PrivateKey;
+use access::token::Trust;
+use clap::{Args, Parser};
+use database::{DatabaseUrl, Db, Migrations};
+use http::Uri;
+use kernel::{Clock, Ids};
+
+use crate::clock::{system_clock, system_ids};
+use crate::config::{ConfigInvalid, Secret};
+use crate::keys::{read_key, read_trust};
+use crate::options::{self, Checking, ProcessOptions, ProcessSettings};
+use crate::peer::Peer;
+use crate::process::{self, Running, Serving, StartFailed};
+use crate::server::{Limits, ServiceParts, layered};
+use crate::shutdown::Signals;
+use crate::worker::Worker;
+
+/// What each of the three binaries can be told.
+#[derive(Debug, Args)]
+pub struct ServiceOptions {
+    #[command(flatten)]
+    process: ProcessOptions,
+    /// The service's own database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`; required.
+    #[arg(long, env = "TENURE_DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<Secret<String>>,
+    /// The most connections to PostgreSQL.
+    #[arg(long, env = "TENURE_DATABASE_CONNECTIONS", default_value = "16", global = true)]
+    database_connections: String,
+    /// File of the service's private key, the same for all its replicas; `tenure keys init` makes it; required.
+    #[arg(long, env = "TENURE_KEY", value_name = "FILE", global = true)]
+    key: Option<std::path::PathBuf>,
+    /// Folder of the public keys of all services and of the operator, by name; `tenure keys init` makes it; required.
+    #[arg(long, env = "TENURE_TRUST", value_name = "DIR", global = true)]
+    trust: Option<std::path::PathBuf>,
+}
+
+/// The options of a service's process, checked.
+#[derive(Debug)]
+pub struct ServiceSettings {
+    process: ProcessSettings,
+    database: database::Settings,
+    key: PrivateKey,
+    trust: Trust,
+}
+
+/// Where another service is.
+#[derive(Debug)]
+pub struct PeerAddress {
+    service: Service,
+    uri: Uri,
+}
+
+/// What a service is built from, in a process of its own.
+#[derive(Debug)]
+pub struct ServiceDeps {
+    /// Its database, migrated.
+    pub db: Db,
+    /// The current time.
+    pub clock: Clock,
+    /// Random ids.
+    pub ids: Ids,
+    /// Its own key.
+    pub key: PrivateKey,
+    /// Whose tokens it believes.
+    pub trust: Trust,
+    /// The issuer of access tokens.
+    pub issuer: String,
+    own: Service,
+}
+
+impl ServiceDeps {
+    /// Another service, spoken to as this one; connected at the first call, so that a missing one blocks no start
+    /// (K34).
+    pub fn peer(&self, address: PeerAddress) -> Peer {
+        let PeerAddress { service, uri } = address;
+        Peer::remote(uri).as_service(self.own, self.key.clone(), service, self.clock.clone())
+    }
+}
+
+/// The command line of one service's binary, and how the service is built.
+pub trait ServiceProgram: Parser {
+    /// Which service.
+    const SERVICE: Service;
+    /// Where it listens when nothing is said.
+    const LISTEN: &'static str;
+    /// What it alone can be told, checked.
+    type Own;
+
+    /// What it can be told as any service.
+    fn options(&self) -> &ServiceOptions;
+    /// Checks what it alone can be told.
+    fn check_own(&self, checking: &mut Checking) -> Option<Self::Own>;
+    /// Its schema.
+    fn migrations() -> Migrations;
+    /// Builds it.
+    fn build(deps: ServiceDeps, own: Self::Own) -> (ServiceParts, Vec<Worker>);
+}
+
+/// Why a service's process could not start.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Database(#[from] database::OpenError),
+    #[error(transparent)]
+    Start(#[from] StartFailed),
+}
+
+/// The `main` of a service's binary.
+pub fn main<P: ServiceProgram>() -> ExitCode {
+    let command = options::command::<P>(&[("listen", P::LISTEN)]);
+    let program: P = options::parse(command.clone());
+    let name = P::SERVICE.as_str();
+    match check(&program, Checking::new(&command, std::env::vars_os())) {
+        Ok((settings, own)) => {
+            let telemetry = settings.process.telemetry.clone();
+            process::run(name, &telemetry, serve::<P>(settings, own))
+        }
+        Err(invalid) => process::refuse(name, &invalid),
+    }
+}
+
+/// Checks everything, and tells every problem at once.
+fn check<P: ServiceProgram>(
+    program: &P,
+    mut checking: Checking,
+) -> Result<(ServiceSettings, P::Own), ConfigInvalid> {
+    let settings = program.options().check(P::SERVICE, &mut checking);
+    let own = program.check_own(&mut checking);
+    checking.problems.finish()?;
+    let checked = "every problem ended this function";
+    Ok((settings.expect(checked), own.expect(checked)))
+}
+
+async fn serve<P: ServiceProgram>(settings: ServiceSettings, own: P::Own) -> Result<ExitCode, Failed> {
+    let signals = Signals::listen();
+    let db = Db::open(&settings.database, &P::migrations()).await?;
+    let ServiceSettings { process, key, trust, .. } = settings;
+    let issuer = process.issuer.clone();
+    let deps = ServiceDeps {
+        db: db.clone(),
+        clock: system_clock(),
+        ids: system_ids(),
+        key,
+        trust,
+        issuer,
+        own: P::SERVICE,
+    };
+    let (parts, workers) = P::build(deps, own);
+    let limits = Limits { longest_call: process.request_timeout, ..Limits::default() };
+    let serving = Serving { services: vec![(layered(parts, &limits), db)], workers, limits };
+    let running = Running::start(&process, signals, serving).await?;
+    running.announce();
+    Ok(running.until_stopped().await)
+}
+
+impl ServiceOptions {
+    fn check(&self, service: Service, checking: &mut Checking) -> Option<ServiceSettings> {
+        let process = self.process.check(service.as_str(), checking);
+        let database = self.database(checking);
+        let key = required("--key", self.key.as_deref(), checking);
+        let key = key.and_then(|path| checking.problems.take("--key", read_key(path)));
+        let trust = required("--trust", self.trust.as_deref(), checking);
+        let trust = trust.and_then(|path| checking.problems.take("--trust", read_trust(path)));
+        if let (Some(key), Some(trust)) = (&key, &trust)
+            && trust.services.get(&service).map(Vec::as_slice) != Some(key.public())
+        {
+            // With another's key nobody would believe this service, and it would seal with what the other knows.
+            let message = format!("is not the private half of {service}.pub in the folder of --trust");
+            checking.problems.add("--key", message);
+        }
+        Some(ServiceSettings { process: process?, database: database?, key: key?, trust: trust? })
+    }
+
+    fn database(&self, checking: &mut Checking) -> Option<database::Settings> {
+        let text = required("--database-url", self.database_url.as_ref(), checking);
+        let url = text
+            .and_then(|text| checking.problems.take("--database-url", text.expose().parse::<DatabaseUrl>()));
+        let connections = match self.database_connections.parse() {
+            // One writes while another reads; a pool of one would wait for itself.
+            Ok(connections @ 2..=1_000) => Some(connections),
+            Ok(_) | Err(_) => {
+                checking.problems.add("--database-connections", "must be a whole number from 2 to 1000");
+                None
+            }
+        };
+        Some(database::Settings { postgres_connections: connections?, ..database::Settings::at(url?) })
+    }
+}
+
+/// Checks a peer's address, `http://HOST:PORT` or `https://HOST:PORT`.
+pub fn check_peer(
+    flag: &str,
+    service: Service,
+    address: Option<&str>,
+    checking: &mut Checking,
+) -> Option<PeerAddress> {
+    let address = required(flag, address, checking)?;
+    let uri = checking.problems.take(flag, address.parse::<Uri>())?;
+    let only_a_host = uri.authority().is_some_and(|host| !host.as_str().contains('@'))
+        && matches!(uri.path(), "" | "/")
+        && uri.query().is_none();
+    if !only_a_host || uri.scheme_str() != Some("http") {
+        checking.problems.add(flag, format!("must be the address of {service}, such as http://HOST:PORT"));
+        return None;
+    }
+    Some(PeerAddress { service, uri })
+}
+
+fn required<T>(flag: &str, value: Option<T>, checking: &mut Checking) -> Option<T> {
+    if value.is_none() {
+        checking.problems.add(flag, "is required");
+    }
+    value
+}

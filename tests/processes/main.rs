@@ -1,0 +1,8 @@
+//! The binaries as processes: three services apart, their replicas, and what is there after a stop or a kill.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod process;
+mod split;
+mod three_processes;
