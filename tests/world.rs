@@ -24,6 +24,7 @@ use api::subscription::v1::{
 };
 use database::{Db, TxEngine, on};
 use kernel::Ids;
+use runtime::edge::WriteLimits;
 use runtime::keys::KeyFolder;
 use runtime::peer::Peer;
 use subscription_service::PriceList;
@@ -94,6 +95,7 @@ impl World {
             prices: PriceList::default(),
             identity: identity_service::Settings::default(),
             subscription: subscription_service::Settings::default(),
+            write_limits: WriteLimits::default(),
             request_timeout: Duration::from_mins(1),
         };
         let embedded = Embedded::build_with(&deps, &keys, between);

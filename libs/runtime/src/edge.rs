@@ -3,6 +3,7 @@
 //! It parses no request and knows no rule.
 
 mod source;
+mod write_limits;
 
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use crate::config::Network;
 use crate::normalise::current_request_id;
 use crate::status::status_in;
 use crate::telemetry::current_trace_id;
+use write_limits::WriteBuckets;
+
+pub use write_limits::WriteLimits;
 
 /// The purpose of the key that fingerprints are made with.
 const FINGERPRINT_PURPOSE: &str = "idempotency";
@@ -34,19 +38,29 @@ struct Inner {
     fingerprints: hmac::Key,
     db: Db,
     trusted_proxies: Vec<Network>,
+    write_buckets: Arc<WriteBuckets>,
 }
 
 impl Edge {
     /// The edge of a service; `key` is the service's own and is the root of its fingerprints.
     pub fn new(service: Service, clock: Clock, ids: Ids, key: &PrivateKey, db: Db) -> Self {
         let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(FINGERPRINT_PURPOSE));
-        Self(Arc::new(Inner { service, clock, ids, fingerprints, db, trusted_proxies: Vec::new() }))
+        let write_buckets = Arc::new(WriteBuckets::new(WriteLimits::default()));
+        let trusted_proxies = Vec::new();
+        Self(Arc::new(Inner { service, clock, ids, fingerprints, db, trusted_proxies, write_buckets }))
     }
 
     /// Believes what these proxies say about their callers' addresses (K18).
     #[must_use]
     pub fn with_trusted_proxies(self, trusted_proxies: Vec<Network>) -> Self {
         Self(Arc::new(Inner { trusted_proxies, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// Lets principals and directories write this fast.
+    #[must_use]
+    pub fn with_write_limits(self, limits: WriteLimits) -> Self {
+        let write_buckets = Arc::new(WriteBuckets::new(limits));
+        Self(Arc::new(Inner { write_buckets, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The current time.
@@ -69,6 +83,9 @@ impl Edge {
     }
 
     /// One call of a writing method. A `request_id` that is not one counts as none here; `parse` refuses it.
+    ///
+    /// A principal pays a token for it, before anything is read or written and whatever comes of it: a replay, a
+    /// refusal, a `validate_only`. Who has none is throttled, which the metrics count and nothing records (K15).
     pub fn call<M: prost::Message>(
         &self,
         request: &Request<M>,
@@ -76,6 +93,10 @@ impl Edge {
         request_id: &str,
     ) -> Result<Call, Status> {
         let caller = self.caller(request)?;
+        if let Some(signed_in) = caller.signed_in() {
+            let spent = self.0.write_buckets.spend(signed_in.principal, self.now());
+            spent.map_err(|refusal| self.status(&refusal))?;
+        }
         Ok(self.call_of(Some(caller), request.get_ref(), method, request_id))
     }
 

@@ -24,7 +24,7 @@ use access::service_key::PrivateKey;
 use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
-use runtime::edge::Edge;
+use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::Peer;
@@ -59,6 +59,8 @@ pub struct Deps {
     pub identity: Peer,
     /// What all initial domains end with; [`check_suffix`] accepts it.
     pub initial_domain_suffix: String,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
 }
 
 /// The service, ready to be served.
@@ -95,7 +97,8 @@ pub fn build(deps: Deps) -> Built {
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),
         clock: deps.clock.clone(),
     };
-    let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db);
+    let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db)
+        .with_write_limits(deps.write_limits);
     let parts = ServiceParts {
         service: Service::Directory,
         routes: grpc::routes(grpc::Handler { edge, use_cases, suffix }),

@@ -6,6 +6,7 @@ use access::Service;
 use clap::Parser;
 use database::Migrations;
 use directory_service::{Built, Deps, Options};
+use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -61,6 +62,7 @@ impl ServiceProgram for Program {
             issuer,
             identity,
             initial_domain_suffix,
+            write_limits: WriteLimits::default(),
         });
         (parts, workers)
     }

@@ -29,7 +29,7 @@ use access::token::{ACCESS_TOKEN_LIFETIME, TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
 use runtime::config::Network;
-use runtime::edge::Edge;
+use runtime::edge::{Edge, WriteLimits};
 use runtime::page_token::PageTokens;
 use runtime::peer::Peer;
 use runtime::server::ServiceParts;
@@ -112,6 +112,8 @@ pub struct Deps {
     pub decisions: Decisions,
     /// What an operator can set.
     pub settings: Settings,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
 }
 
 /// The context, ready to be served.
@@ -143,7 +145,8 @@ fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
     let directory = DirectoryPeer::new(deps.directory.clone());
     let use_cases = Arc::new(UseCases::new(&deps, judge, keys, directory));
     let edge = Edge::new(Service::Identity, deps.clock.clone(), deps.ids.clone(), &deps.key, deps.db.clone())
-        .with_trusted_proxies(deps.settings.trusted_proxies.clone());
+        .with_trusted_proxies(deps.settings.trusted_proxies.clone())
+        .with_write_limits(deps.write_limits);
     let handlers = Handlers {
         edge: Arc::new(edge),
         use_cases: Arc::clone(&use_cases),

@@ -6,6 +6,7 @@ use access::Service;
 use clap::Parser;
 use database::Migrations;
 use identity_service::{Built, Decisions, Deps, Options, Settings};
+use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -64,6 +65,7 @@ impl ServiceProgram for Program {
             directory,
             settings,
             decisions,
+            write_limits: WriteLimits::default(),
         });
         (parts, workers)
     }

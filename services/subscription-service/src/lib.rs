@@ -30,7 +30,7 @@ use access::service_key::PrivateKey;
 use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
-use runtime::edge::Edge;
+use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::Peer;
@@ -82,6 +82,8 @@ pub struct Deps {
     pub prices: PriceList,
     /// Limits.
     pub settings: Settings,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
 }
 
 /// The service, ready to be served.
@@ -122,7 +124,8 @@ pub fn build(deps: Deps) -> Built {
         azure_subscriptions_per_owner: deps.settings.azure_subscriptions_per_owner,
     };
     let workers = workers::all(&use_cases);
-    let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db);
+    let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db)
+        .with_write_limits(deps.write_limits);
     let parts = ServiceParts {
         service: Service::Subscription,
         routes: grpc::routes(&grpc::Handler { edge, use_cases }),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use access::Service;
 use clap::Parser;
 use database::Migrations;
+use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -69,6 +70,7 @@ impl ServiceProgram for Program {
             directory,
             prices,
             settings,
+            write_limits: WriteLimits::default(),
         });
         (parts, workers)
     }

@@ -6,6 +6,7 @@ use access::Service;
 use database::{Db, OpenError, Settings as DatabaseSettings};
 use kernel::{Clock, Ids};
 use runtime::data_folder::DataFolder;
+use runtime::edge::WriteLimits;
 use runtime::keys::KeyFolder;
 use runtime::peer::Peer;
 use runtime::server::{Layered, Limits, layered};
@@ -62,6 +63,8 @@ pub struct Deps {
     pub identity: identity_service::Settings,
     /// Subscription's limits.
     pub subscription: subscription_service::Settings,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
     /// Longest time of a call.
     pub request_timeout: Duration,
 }
@@ -78,6 +81,7 @@ impl Deps {
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
+            write_limits: WriteLimits::default(),
             request_timeout: settings.process.request_timeout,
         }
     }
@@ -129,6 +133,7 @@ impl Embedded {
             issuer: deps.issuer.clone(),
             identity: peer(Service::Directory, Service::Identity, &identity_peer),
             initial_domain_suffix: deps.initial_domain_suffix.clone(),
+            write_limits: deps.write_limits,
         });
         let identity = identity_service::build(identity_service::Deps {
             db: deps.databases.identity.clone(),
@@ -141,6 +146,7 @@ impl Embedded {
             // The data folder's lock: nobody else writes.
             decisions: identity_service::Decisions::Authoritative,
             settings: deps.identity.clone(),
+            write_limits: deps.write_limits,
         });
         let subscription = subscription_service::build(subscription_service::Deps {
             db: deps.databases.subscription.clone(),
@@ -153,6 +159,7 @@ impl Embedded {
             directory: peer(Service::Subscription, Service::Directory, &directory_peer),
             prices: deps.prices.clone(),
             settings: deps.subscription.clone(),
+            write_limits: deps.write_limits,
         });
         let mut workers = directory.workers;
         workers.extend(identity.workers);

@@ -1,8 +1,12 @@
 //! Calls, callers and recorded refusals, without a server around them.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use access::SignedIn;
 use api::directory::v1::ResolveDomainRequest;
 use kernel::reason;
+use test_support::clock::ManualClock;
 use test_support::database::{TestDatabase, foundation, number};
 use tonic_types::StatusExt as _;
 
@@ -127,4 +131,39 @@ async fn a_defect_is_named_by_an_id() {
     assert_eq!(told(&status), (tonic::Code::Internal, "INTERNAL".to_owned(), "directory.tenure".to_owned()));
     assert!(!status.get_details_request_info().unwrap().request_id.is_empty());
     assert_eq!(edge.answer::<_, Refusal>(Ok(7)).unwrap().into_inner(), 7);
+}
+
+#[tokio::test]
+async fn a_principal_that_writes_too_fast_is_throttled_alone_and_nothing_is_recorded() {
+    let Fixture { edge, db, _store } = fixture().await;
+    let (clock, one) = (ManualClock::default(), NonZeroU32::MIN);
+    let hundred = one.saturating_add(99);
+    let edge = Edge(Arc::new(Inner { clock: clock.clock(), ..Arc::unwrap_or_clone(edge.0) }))
+        .with_write_limits(WriteLimits { per_second_per_principal: one, per_second_per_directory: hundred });
+    let write = |caller: Caller| edge.call(&request(Authentication::Known(caller), ""), RESOLVE, "");
+    for _ in 0..5 {
+        write(caller()).unwrap();
+    }
+    clock.advance(Duration::from_micros(1));
+    let status = write(caller()).unwrap_err();
+    assert_eq!((status.code(), told(&status).1.as_str()), (tonic::Code::ResourceExhausted, "RATE_LIMITED"));
+    let details = status.get_error_details();
+    let wait = details.retry_info().unwrap().retry_delay.unwrap();
+    assert_eq!(wait, Duration::from_secs(1), "rounded up");
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, USER);
+    assert_eq!(recorded(&db).await, 0);
+    // Reading, calls without a token, and whoever is no principal go on, as do others of the directory.
+    let known = request(Authentication::Known(caller()), "");
+    assert!(edge.caller(&known).is_ok() && edge.public_call(&known, RESOLVE, "").is_ok());
+    for other in [Caller::Service(Service::Identity), Caller::Operator("7".to_owned()), neighbour()] {
+        write(other).unwrap();
+    }
+    clock.advance(wait);
+    write(caller()).unwrap();
+}
+
+/// Somebody else of the caller's directory.
+fn neighbour() -> Caller {
+    let session = "4d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6".parse().unwrap();
+    Caller::Principal(SignedIn { principal: USER.replace("users/2d", "users/4d").parse().unwrap(), session })
 }

@@ -24,6 +24,7 @@ use database::on;
 use directory_service::{Deps, build, check_suffix, migrations};
 use fake_identity::{FakeIdentity, ISSUER, Spoil};
 use kernel::{DirectoryId, new_ids};
+use runtime::edge::WriteLimits;
 use runtime::peer::Peer;
 use runtime::server::{Limits, layered};
 use test_support::clock::ManualClock;
@@ -62,6 +63,7 @@ impl World {
             issuer: ISSUER.to_owned(),
             identity: identity.peer().as_service(Service::Directory, own, Service::Identity, clock.clock()),
             initial_domain_suffix: "Tenure.Internal".to_owned(),
+            write_limits: WriteLimits::default(),
         });
         assert_eq!((built.parts.names.len(), built.workers.len()), (3, 2));
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));

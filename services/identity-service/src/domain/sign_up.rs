@@ -1,6 +1,7 @@
 //! The saga of a sign-up (K18): its states, and what a retry with its `request_id` meets.
 //!
 //! STARTED -> CREATED -> DONE; STARTED -> REFUSED (a retry is a new attempt); STARTED -> ABANDONING -> ABANDONED (or REFUSED).
+//! A directory that turns up after the end, because a twin was still making it, leads back to ABANDONING.
 
 use access::{Caller, Service};
 use kernel::{DirectoryId, Timestamp, new_ids};

@@ -136,21 +136,24 @@ pub(crate) async fn begin_again(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Sto
     Ok(())
 }
 
-/// Notes the directory that was made, so that it can be given up later.
+/// Notes the directory that was made, so that it can be given up later: at once where the attempt has ended meanwhile.
+/// Says whether the saga is still at this attempt.
 pub(crate) async fn note_directory(
     tx: &mut Tx,
     sign_up: &SignUp,
     directory: DirectoryId,
-) -> Result<(), StoreError> {
-    let update = "UPDATE sign_ups SET directory = $3 WHERE id = $1 AND attempt = $2";
-    on!(tx, |c| sqlx::query(update)
+) -> Result<bool, StoreError> {
+    let update = "UPDATE sign_ups SET directory = $3,
+            state = CASE WHEN state IN ('REFUSED', 'ABANDONED') THEN 'ABANDONING' ELSE state END
+        WHERE id = $1 AND attempt = $2";
+    let noted = on!(tx, |c| sqlx::query(update)
         .bind(sign_up.id)
         .bind(sign_up.attempt)
         .bind(directory.uuid())
         .execute(c)
         .await
-        .map(|_| ()))?;
-    Ok(())
+        .map(|done| done.rows_affected()))?;
+    Ok(noted == 1)
 }
 
 /// Records the answer.

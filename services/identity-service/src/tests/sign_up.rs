@@ -242,3 +242,32 @@ async fn a_directory_whose_attempt_a_twin_has_ended_is_given_up() {
     assert_eq!(world.directory.states(), [State::Deleted]);
     assert_eq!(world.count("users").await, 0);
 }
+
+#[tokio::test]
+async fn a_directory_that_turns_up_after_its_attempt_has_ended_is_given_up_by_the_worker_if_need_be() {
+    // The attempt has ended, or made way for another one.
+    for refused_twins in [1, 2] {
+        let world = World::new().await;
+        world.directory.suffers(&[Trouble::CreateAnswerHeld]);
+        let slow = world.sign_up(sign_up_request("contoso", "1"));
+        let fast = async {
+            world.directory.holds().await;
+            world.directory.suffers(&[Trouble::Taken]);
+            for _ in 0..refused_twins {
+                let refused = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+                assert_eq!(reason(&refused), "INITIAL_DOMAIN_TAKEN");
+            }
+            world.directory.suffers(&[Trouble::AbandonNotDone]);
+            world.directory.release.notify_one();
+        };
+        let (slow, ()) = tokio::join!(slow, fast);
+        assert_eq!(reason(&slow.unwrap_err()), "DEPENDENCY_UNAVAILABLE");
+        assert_eq!(world.directory.states(), [State::Provisioning]);
+        world.directory.suffers(&[]);
+        world.clock.advance(Duration::from_mins(3));
+        assert!(world.work("finish sign-ups").await.unwrap());
+        assert_eq!(world.directory.states(), [State::Deleted], "{refused_twins}");
+        assert!(!world.work("finish sign-ups").await.unwrap(), "nothing is left to do");
+        world.sign_up(sign_up_request("contoso", "2")).await.unwrap();
+    }
+}

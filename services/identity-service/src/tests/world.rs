@@ -13,6 +13,7 @@ use api::identity::v1::user_service_client::UserServiceClient;
 use api::identity::v1::*;
 use database::on;
 use kernel::new_ids;
+use runtime::edge::WriteLimits;
 use runtime::peer::{Peer, PeerError};
 use runtime::server::{Limits, layered};
 use runtime::worker::Worker;
@@ -125,6 +126,7 @@ impl World {
             directory: directory.peer(),
             decisions,
             settings,
+            write_limits: WriteLimits::default(),
         });
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
         let workers = built.workers;

@@ -4,7 +4,7 @@
 
 use access::Service;
 use database::StoreError;
-use kernel::RequestId;
+use kernel::{DirectoryId, RequestId};
 
 use super::UseCases;
 use super::sign_up::field;
@@ -49,6 +49,23 @@ impl UseCases {
         }
     }
 
+    /// Notes the directory that an attempt has made, so that somebody gives it up if nobody needs it. Where the attempt
+    /// has made way for another one, it is noted as a sign-up of its own, which is left nothing but to be given up.
+    pub(super) async fn note(&self, sign_up: &SignUp, directory: DirectoryId) -> Result<(), Refused> {
+        let mut tx = self.db.write().await?;
+        if !sign_ups::note_directory(&mut tx, sign_up, directory).await? {
+            let unwanted = SignUp {
+                id: self.ids.random(),
+                request_id: sign_up.inner_request_id("unwanted"),
+                state: SignUpState::Abandoning,
+                ..sign_up.clone()
+            };
+            sign_ups::insert(&mut tx, &unwanted).await?;
+            sign_ups::note_directory(&mut tx, &unwanted, directory).await?;
+        }
+        Ok(tx.commit_bookkeeping().await?)
+    }
+
     /// Gives up a sign-up that has not written anything here; its label is free afterwards.
     pub(crate) async fn give_up(&self, sign_up: &SignUp, end: SignUpState) -> Result<(), Refused> {
         let mut giving_up = sign_up.clone();
@@ -79,7 +96,8 @@ impl UseCases {
 
     /// How far a sign-up has come meanwhile; `None` when it still stands where it was.
     ///
-    /// One that ended meanwhile leaves a directory that nobody else will ask for: it is given up here.
+    /// One that ended meanwhile leaves a directory that nobody else will ask for: it is given up here, or, where that
+    /// fails, by the worker, since it was noted as one to be given up.
     pub(super) async fn gone_on(
         &self,
         sign_up: &SignUp,
@@ -90,7 +108,12 @@ impl UseCases {
             Meanwhile::Started => Ok(None),
             Meanwhile::Answered(answered) => Ok(Some(*answered)),
             Meanwhile::Ended => {
-                self.directory.abandon(sign_up, made.directory).await?;
+                let unwanted = SignUp {
+                    state: SignUpState::Abandoning,
+                    directory: Some(made.directory),
+                    ..sign_up.clone()
+                };
+                self.give_up(&unwanted, SignUpState::Abandoned).await?;
                 Err(Refused::SignUpAbandoned(request_id))
             }
         }

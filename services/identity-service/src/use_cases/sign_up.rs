@@ -180,9 +180,7 @@ impl UseCases {
             Err(not_made) => return self.refuse(sign_up, not_made).await,
         };
         fail_point::reached(FailPoint::AfterCreateDirectory);
-        let mut tx = self.db.write().await?;
-        sign_ups::note_directory(&mut tx, sign_up, made.directory).await?;
-        tx.commit_bookkeeping().await?;
+        self.note(sign_up, made.directory).await?;
         let sign_up = SignUp { directory: Some(made.directory), ..sign_up.clone() };
         let name = match full_name(&command.name, &made) {
             Ok(name) => name,

@@ -1,5 +1,8 @@
 //! Attaching and previewing Office 365.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use access::Caller;
 use api::directory::v1::{AgreementType, DirectorySettings, directory::State as DirectoryState};
 use api::subscription::v1::order_service_server::OrderService as _;
@@ -9,6 +12,7 @@ use api::subscription::v1::{
     AttachOffice365SubscriptionRequest, GetSubscriptionRequest, OrderPreview, PreviewOffice365OrderRequest,
     SignUpAzureSubscriptionRequest,
 };
+use runtime::edge::WriteLimits;
 use tonic::{Code, Status};
 
 use super::peers::Broken;
@@ -270,4 +274,31 @@ async fn a_preview_shows_where_it_lands_and_what_stands_against_it() {
     world.change_directory(|directory| directory.agreement_type = AgreementType::Enterprise.into());
     let refused = preview(&world, "bo", E3, false).await.unwrap_err();
     assert_eq!(reason(refused), "ENTERPRISE_AGREEMENT_NOT_ELIGIBLE");
+}
+
+#[tokio::test]
+async fn retries_and_previews_cost_a_write_too_and_who_has_none_left_reaches_nothing() {
+    let mut world = World::new().await;
+    let limits = WriteLimits { per_second_per_principal: NonZeroU32::MIN, ..WriteLimits::default() };
+    world.handler.edge = world.handler.edge.clone().with_write_limits(limits);
+    let order = AttachOffice365SubscriptionRequest { request_id: request_id(1), ..ten_seats() };
+    let preview = AttachOffice365SubscriptionRequest { validate_only: true, ..ten_seats() };
+    let answer = world.attach(person("ada"), order.clone()).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.attach(person("ada"), order.clone()).await.unwrap(), answer);
+    }
+    // That it is refused costs the same.
+    world.attach(person("ada"), preview.clone()).await.unwrap_err();
+    let (before, asked) = (world.rows().await, world.script().questions.len());
+    for request in [order.clone(), preview, ten_seats()] {
+        let throttled = world.attach(person("ada"), request).await.unwrap_err();
+        assert_eq!(
+            (throttled.code(), reason(throttled)),
+            (Code::ResourceExhausted, "RATE_LIMITED".to_owned())
+        );
+    }
+    assert_eq!((world.rows().await, world.script().questions.len()), (before, asked));
+    assert_eq!(world.count("refusals").await, 1, "that of the preview");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.attach(person("ada"), order).await.unwrap(), answer);
 }
