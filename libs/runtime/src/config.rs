@@ -92,6 +92,11 @@ impl Problems {
         result.map_err(|error| self.add(setting, error)).ok()
     }
 
+    /// Keeps a value, or notes a sentence that names its setting itself.
+    pub fn take_told<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|sentence| self.0.push(sentence)).ok()
+    }
+
     /// Ends the collection: nothing wrong, or everything that was.
     pub fn finish(self) -> Result<(), ConfigInvalid> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigInvalid(self.0)) }

@@ -7,6 +7,7 @@ pub mod data_folder;
 pub mod deadline;
 pub mod edge;
 pub mod filter;
+pub mod health_check;
 pub mod judge;
 pub mod jwks;
 pub mod keys;
@@ -22,5 +23,6 @@ pub mod status;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod wire;
 pub mod worker;

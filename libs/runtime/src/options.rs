@@ -4,12 +4,14 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser};
 
 use crate::config::{self, Problems};
 use crate::telemetry::{LogFormat, TelemetrySettings};
+use crate::tls::{Authorities, ServerTls};
 
 /// The longest time of a call that can be set: a minute, by which the counting of a minute's refusals is over.
 const LONGEST_CALL: Duration = Duration::from_mins(1);
@@ -25,6 +27,16 @@ pub struct ProcessOptions {
     /// Lets a non-loopback address be served without TLS: whoever is on the network can read everything.
     #[arg(long, env = "TENURE_PLAINTEXT", default_value_t = false, global = true)]
     plaintext: bool,
+    /// Certificate to serve TLS with, PEM: the server's own first, then those that lead to its authority. Clients
+    /// refuse one that is an authority itself, as `openssl req -x509` makes it by default.
+    #[arg(long, env = "TENURE_TLS_CERT", value_name = "FILE", global = true)]
+    tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    #[arg(long, env = "TENURE_TLS_KEY", value_name = "FILE", global = true)]
+    tls_key: Option<PathBuf>,
+    /// Certificates of the authorities, PEM, by which servers at https:// addresses are verified.
+    #[arg(long, env = "TENURE_TLS_CA", value_name = "FILE", global = true)]
+    tls_ca: Option<PathBuf>,
     /// Issuer (`iss`) of access tokens, the same in all three services.
     #[arg(long, env = "TENURE_ISSUER", global = true)]
     issuer: Option<String>,
@@ -53,6 +65,8 @@ pub struct ProcessSettings {
     pub name: &'static str,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What to serve TLS with, if at all.
+    pub tls: Option<ServerTls>,
     /// Issuer of access tokens.
     pub issuer: String,
     /// Longest time of a call.
@@ -68,6 +82,8 @@ pub struct Checking {
     pub problems: Problems,
     /// Where the process will listen, if that can be told.
     pub listen: Option<SocketAddr>,
+    /// By whom peers are verified, if that is said.
+    pub authorities: Option<Authorities>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -77,7 +93,7 @@ impl Checking {
         let environment: Vec<_> = environment.collect();
         let mut problems = Problems::new();
         problems.extend(config::unknown_variables(command, environment.iter().cloned()));
-        Self { problems, listen: None, environment }
+        Self { problems, listen: None, authorities: None, environment }
     }
 
     /// Whether only this machine reaches the process.
@@ -86,36 +102,82 @@ impl Checking {
     }
 }
 
+/// What is said of TLS.
+pub(crate) enum Tls<'a> {
+    Off,
+    Files {
+        certificate: &'a Path,
+        key: &'a Path,
+    },
+    /// One file without the other, in a sentence.
+    Half(&'static str),
+}
+
 impl ProcessOptions {
     /// Checks what every process has; before the checks of others, which may depend on the address.
     pub fn check(&self, name: &'static str, checking: &mut Checking) -> Option<ProcessSettings> {
-        let listen = self.listen(&mut checking.problems);
+        let listen = checking.problems.take_told(self.address());
         checking.listen = listen;
-        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !self.plaintext {
-            // K34: nothing but loopback is served in clear by accident.
-            let message = "is not a loopback address: add --plaintext to serve it without TLS";
-            checking.problems.add("--listen", message);
-        }
+        let tls = self.check_tls(checking);
         let issuer = self.issuer(&mut checking.problems);
         let request_timeout = checking.problems.take("--request-timeout", call_time(&self.request_timeout));
         let telemetry = self.telemetry(name, checking);
         Some(ProcessSettings {
             name,
             listen: listen?,
+            tls,
             issuer: issuer?,
             request_timeout: request_timeout?,
             telemetry: telemetry?,
         })
     }
 
-    /// Where to listen, or a problem.
-    pub(crate) fn listen(&self, problems: &mut Problems) -> Option<SocketAddr> {
-        match &self.listen {
-            Some(listen) => problems.take("--listen", listen.parse()),
-            None => {
-                problems.add("--listen", "is missing");
+    /// What to serve TLS with; K34: nothing but loopback is served in clear by accident.
+    fn check_tls(&self, checking: &mut Checking) -> Option<ServerTls> {
+        checking.authorities = checking.problems.take_told(self.authorities()).flatten();
+        let problems = &mut checking.problems;
+        match self.tls() {
+            Tls::Files { .. } if self.plaintext => {
+                problems.add("--plaintext", "contradicts --tls-cert: leave out the one or the other");
                 None
             }
+            Tls::Files { certificate, key } => {
+                problems.take("--tls-cert, --tls-key", ServerTls::read(certificate, key))
+            }
+            Tls::Half(problem) => {
+                problems.extend([problem.to_owned()]);
+                None
+            }
+            Tls::Off => {
+                if checking.listen.is_some_and(|listen| !listen.ip().is_loopback()) && !self.plaintext {
+                    let message = "is not a loopback address: add --tls-cert and --tls-key, or --plaintext to serve \
+                                   it without TLS";
+                    problems.add("--listen", message);
+                }
+                None
+            }
+        }
+    }
+
+    /// Where to listen, or what is wrong with it.
+    pub(crate) fn address(&self) -> Result<SocketAddr, String> {
+        let listen = self.listen.as_deref().ok_or("--listen: is missing")?;
+        listen.parse().map_err(|error| format!("--listen: {error}, such as 127.0.0.1:50051"))
+    }
+
+    /// By whom peers are verified, or what is wrong with that.
+    pub(crate) fn authorities(&self) -> Result<Option<Authorities>, String> {
+        let read = self.tls_ca.as_deref().map(Authorities::read).transpose();
+        read.map_err(|error| format!("--tls-ca: {error}"))
+    }
+
+    /// What is said of TLS.
+    pub(crate) fn tls(&self) -> Tls<'_> {
+        match (&self.tls_cert, &self.tls_key) {
+            (None, None) => Tls::Off,
+            (Some(certificate), Some(key)) => Tls::Files { certificate, key },
+            (Some(_), None) => Tls::Half("--tls-key: is missing, the private key of --tls-cert"),
+            (None, Some(_)) => Tls::Half("--tls-cert: is missing, the certificate of --tls-key"),
         }
     }
 

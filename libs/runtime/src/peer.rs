@@ -58,9 +58,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer at an address; connected at the first call, and again after a loss. Within a runtime.
+    /// A peer at an address in clear; connected at the first call, and again after a loss. Within a runtime.
     pub fn remote(uri: Uri) -> Self {
-        let channel = Endpoint::from(uri)
+        Self::at(Endpoint::from(uri))
+    }
+
+    /// As [`Self::remote`], where the endpoint says how TLS is spoken.
+    pub fn at(endpoint: Endpoint) -> Self {
+        let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)

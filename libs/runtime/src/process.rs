@@ -82,7 +82,8 @@ impl Running {
         for worker in workers {
             worker.start(&tasks, shutdown.clone());
         }
-        let server = Server::new(services.into_iter().map(|(layered, _)| layered).collect(), limits);
+        let layered = services.into_iter().map(|(layered, _)| layered).collect();
+        let server = Server::new(layered, limits).with_tls(settings.tls.clone());
         let health = server.health();
         let (soft, hard) = (shutdown.soft_stopped(), shutdown.hard_stopped());
         let (crashed, ending) = (tasks.clone(), shutdown.clone());
@@ -96,7 +97,7 @@ impl Running {
         watch_storage(&health, watched).start(&tasks, shutdown.clone());
         health.set_serving().await;
         tracing::info!(%address, "serving");
-        if !address.ip().is_loopback() {
+        if !address.ip().is_loopback() && settings.tls.is_none() {
             // K34: said aloud, since it was allowed by a flag that is easily forgotten.
             tracing::warn!(%address, "serving without TLS: whoever is on the network can read everything");
         }

@@ -1,11 +1,12 @@
 //! The only builder of a server: one port for any number of services, each behind all its layers.
 //!
-//! TLS is not spoken here yet; whoever listens beyond loopback says `--plaintext` aloud (K34).
+//! Who may listen where, and whether without TLS, is decided with the options (K34).
 
 mod hard_stop;
 mod health;
 mod incoming;
 mod layered;
+mod stream;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -23,6 +24,8 @@ use tonic::transport::server::TcpIncoming;
 
 pub use health::Health;
 pub use layered::Layered;
+
+use crate::tls::ServerTls;
 
 /// The largest message that is read or written.
 pub const MOST_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -44,7 +47,8 @@ pub struct Limits {
     pub header_list_bytes: u32,
     /// Connections at the same time; one beyond is closed at once.
     pub connections: usize,
-    /// A connection on which the client has not said by then that it speaks HTTP/2 is closed.
+    /// A connection on which the client has not said by then, after a handshake where there is one, that it speaks
+    /// HTTP/2 is closed.
     pub preface: Duration,
     /// An older connection is asked to close, so that clients spread over new replicas.
     pub connection_age: Duration,
@@ -96,6 +100,7 @@ pub struct Server {
     services: Vec<Layered>,
     limits: Limits,
     health: Health,
+    tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -103,7 +108,14 @@ impl Server {
     pub fn new(services: Vec<Layered>, limits: Limits) -> Self {
         let names = services.iter().flat_map(|service| service.names().iter().copied());
         let health = Health::not_serving(names);
-        Self { services, limits, health }
+        Self { services, limits, health, tls: None }
+    }
+
+    /// Speaks TLS, where a certificate is given.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Tells clients whether to send calls; `NOT_SERVING` from the start.
@@ -122,7 +134,8 @@ impl Server {
         // Also when this future is dropped, no connection outlives it.
         let cut_off_at_end = cut_off.clone().drop_guard();
         let accepted = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let incoming = incoming::admitted(accepted, &self.limits, cut_off);
+        let incoming =
+            incoming::admitted(accepted, &self.limits, self.tls.as_ref().map(ServerTls::acceptor), cut_off);
         let dispatch = Dispatch {
             own: Layered::infrastructure(infrastructure(&self.health)?, self.limits.longest_call),
             services: self.services.into(),

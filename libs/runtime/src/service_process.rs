@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use access::Service;
 use access::service_key::PrivateKey;
 use access::token::Trust;
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use database::{DatabaseUrl, Db, Migrations};
 use http::Uri;
 use kernel::{Clock, Ids};
+use tonic::transport::Endpoint;
 
 use crate::clock::{system_clock, system_ids};
 use crate::config::{ConfigInvalid, Secret};
+use crate::health_check::{self, HealthOptions};
 use crate::keys::{read_key, read_trust};
 use crate::options::{self, Checking, ProcessOptions, ProcessSettings};
 use crate::peer::Peer;
@@ -25,6 +27,8 @@ use crate::worker::Worker;
 /// What each of the three binaries can be told.
 #[derive(Debug, Args)]
 pub struct ServiceOptions {
+    #[command(subcommand)]
+    command: Option<ServiceCommand>,
     #[command(flatten)]
     process: ProcessOptions,
     /// The service's own database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`; required.
@@ -41,6 +45,13 @@ pub struct ServiceOptions {
     trust: Option<std::path::PathBuf>,
 }
 
+/// What else a service's binary does than serve.
+#[derive(Debug, Subcommand)]
+enum ServiceCommand {
+    /// Asks a running process whether it serves: exit code 0 when it does, 1 when not.
+    Health(HealthOptions),
+}
+
 /// The options of a service's process, checked.
 #[derive(Debug)]
 pub struct ServiceSettings {
@@ -54,7 +65,7 @@ pub struct ServiceSettings {
 #[derive(Debug)]
 pub struct PeerAddress {
     service: Service,
-    uri: Uri,
+    endpoint: Endpoint,
 }
 
 /// What a service is built from, in a process of its own.
@@ -79,8 +90,8 @@ impl ServiceDeps {
     /// Another service, spoken to as this one; connected at the first call, so that a missing one blocks no start
     /// (K34).
     pub fn peer(&self, address: PeerAddress) -> Peer {
-        let PeerAddress { service, uri } = address;
-        Peer::remote(uri).as_service(self.own, self.key.clone(), service, self.clock.clone())
+        let PeerAddress { service, endpoint } = address;
+        Peer::at(endpoint).as_service(self.own, self.key.clone(), service, self.clock.clone())
     }
 }
 
@@ -117,6 +128,9 @@ pub fn main<P: ServiceProgram>() -> ExitCode {
     let command = options::command::<P>(&[("listen", P::LISTEN)]);
     let program: P = options::parse(command.clone());
     let name = P::SERVICE.as_str();
+    if let Some(ServiceCommand::Health(health)) = &program.options().command {
+        return health_check::run(name, health, &program.options().process);
+    }
     match check(&program, Checking::new(&command, std::env::vars_os())) {
         Ok((settings, own)) => {
             let telemetry = settings.process.telemetry.clone();
@@ -194,7 +208,7 @@ impl ServiceOptions {
     }
 }
 
-/// Checks a peer's address, `http://HOST:PORT` or `https://HOST:PORT`.
+/// Checks a peer's address, `http://HOST:PORT` or `https://HOST:PORT`; after the authorities.
 pub fn check_peer(
     flag: &str,
     service: Service,
@@ -206,11 +220,17 @@ pub fn check_peer(
     let only_a_host = uri.authority().is_some_and(|host| !host.as_str().contains('@'))
         && matches!(uri.path(), "" | "/")
         && uri.query().is_none();
-    if !only_a_host || uri.scheme_str() != Some("http") {
-        checking.problems.add(flag, format!("must be the address of {service}, such as http://HOST:PORT"));
-        return None;
-    }
-    Some(PeerAddress { service, uri })
+    let endpoint = match (uri.scheme_str(), &checking.authorities) {
+        (Some("http"), _) if only_a_host => Ok(Endpoint::from(uri)),
+        (Some("https"), Some(authorities)) if only_a_host => {
+            Endpoint::from(uri).tls_config(authorities.client()).map_err(|error| error.to_string())
+        }
+        (Some("https"), None) if only_a_host => {
+            Err("is an https:// address: add --tls-ca, the authority of its certificate".to_owned())
+        }
+        _ => Err(format!("must be the address of {service}: http://HOST:PORT or https://HOST:PORT")),
+    };
+    Some(PeerAddress { service, endpoint: checking.problems.take(flag, endpoint)? })
 }
 
 fn required<T>(flag: &str, value: Option<T>, checking: &mut Checking) -> Option<T> {

@@ -145,10 +145,18 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(services: Vec<Layered>, limits: Limits) -> Self {
+        Self::start_with(services, limits, None).await
+    }
+
+    pub(crate) async fn start_with(
+        services: Vec<Layered>,
+        limits: Limits,
+        tls: Option<crate::tls::ServerTls>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, hard_stop, tasks) = (CancellationToken::new(), CancellationToken::new(), Tasks::new());
-        let server = Server::new(services, limits);
+        let server = Server::new(services, limits).with_tls(tls);
         let health = server.health();
         let (soft, hard) = (stop.clone().cancelled_owned(), hard_stop.clone().cancelled_owned());
         tasks.spawn("server", async move { server.serve(listener, soft, hard).await.unwrap() });

@@ -2,6 +2,7 @@
 //!
 //! Depends on libs alone: linked against a service it would give that service's tests a second copy of its types.
 
+pub mod certificates;
 pub mod clock;
 pub mod collector;
 pub mod database;

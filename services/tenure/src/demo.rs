@@ -29,6 +29,9 @@ pub enum DemoFailed {
     /// The server did not start.
     #[error(transparent)]
     Serve(#[from] ServeFailed),
+    /// TLS is configured.
+    #[error("the demo speaks no TLS: leave out --tls-cert and --tls-key")]
+    Tls,
     /// The temporary folder.
     #[error("no temporary folder")]
     Folder(#[source] io::Error),
@@ -45,6 +48,9 @@ pub enum DemoFailed {
 
 /// Starts a server on a temporary folder, plays, and either ends or keeps serving.
 pub async fn run(settings: &Settings, exit: bool) -> Result<ExitCode, DemoFailed> {
+    if settings.process.tls.is_some() {
+        return Err(DemoFailed::Tls);
+    }
     let folder = tempfile::Builder::new().prefix("tenure-demo-").tempdir().map_err(DemoFailed::Folder)?;
     let mut settings = settings.clone();
     settings.data_dir = folder.path().join("data");

@@ -11,6 +11,7 @@ use tenure::options::{Cli, Command, KeysCommand, NAME, OperatorCommand, Settings
 fn main() -> ExitCode {
     let cli: Cli = runtime::options::parse(Cli::complete_command());
     match &cli.command {
+        Some(Command::Health(health)) => runtime::health_check::run(NAME, health, cli.options.process()),
         Some(Command::Operator { command: OperatorCommand::Token { lifetime, key } }) => {
             operator_token(&cli, key.as_deref(), lifetime)
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use runtime::config::ConfigInvalid;
+use runtime::health_check::HealthOptions;
 use runtime::options::{self, Checking, ProcessOptions, ProcessSettings};
 use subscription_service::PriceList;
 
@@ -41,6 +42,8 @@ pub enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Asks a running server whether it serves: exit code 0 when it does, 1 when not.
+    Health(HealthOptions),
     /// What only the holder of the operator's key can do.
     Operator {
         /// What to do.
@@ -139,6 +142,11 @@ impl Settings {
 }
 
 impl Options {
+    /// What every process can be told.
+    pub const fn process(&self) -> &ProcessOptions {
+        &self.process
+    }
+
     /// The data folder, for commands that start no server.
     pub const fn data_dir(&self) -> &PathBuf {
         &self.data_dir

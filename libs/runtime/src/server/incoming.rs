@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 pub(super) fn admitted<S>(
     accepted: S,
     limits: &Limits,
+    tls: Option<TlsAcceptor>,
     cut_off: CancellationToken,
 ) -> impl Stream<Item = io::Result<Stoppable>> + use<S>
 where
@@ -32,6 +34,7 @@ where
     let gate = Arc::new(Gate {
         places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
         preface: limits.preface,
+        tls,
         cut_off,
         warned_at: Mutex::default(),
     });
@@ -45,6 +48,7 @@ where
 struct Gate {
     places: Arc<Semaphore>,
     preface: Duration,
+    tls: Option<TlsAcceptor>,
     cut_off: CancellationToken,
     warned_at: Mutex<Option<Instant>>,
 }
@@ -65,7 +69,7 @@ impl Gate {
             self.warn("there are too many connections; another was closed", None);
             return None;
         };
-        Some(Stoppable::new(stream, place, self.preface, &self.cut_off))
+        Some(Stoppable::new(stream, self.tls.as_ref(), place, self.preface, &self.cut_off))
     }
 
     fn warn(&self, what: &str, error: Option<&io::Error>) {
@@ -138,7 +142,7 @@ mod tests {
         let failed = || Err(io::Error::from_raw_os_error(24));
         let accepted = tokio_stream::iter([failed(), failed(), Ok(stream)]);
         let started = Instant::now();
-        let admitted = admitted(accepted, &Limits::default(), CancellationToken::new());
+        let admitted = admitted(accepted, &Limits::default(), None, CancellationToken::new());
         let connections: Vec<_> = admitted.collect().await;
         assert!(started.elapsed() >= 2 * PAUSE);
         assert!(matches!(connections[..], [Ok(_)]), "no error reaches the server");
