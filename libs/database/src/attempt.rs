@@ -24,6 +24,12 @@ pub(crate) struct Attempt {
     batches: Mutex<Vec<Batch>>,
 }
 
+impl Attempt {
+    fn of(directory: Uuid) -> Arc<Self> {
+        Arc::new(Self { lane: Some(directory), batches: Mutex::default() })
+    }
+}
+
 /// Runs one attempt; its outcome is given when the batches that its units were in are committed.
 ///
 /// A refusal and a replay are of no unit's COMMIT, and yet may rest on rows of earlier units of their batch: where that
@@ -32,7 +38,7 @@ pub(crate) async fn settled<T, E: Failure>(
     call: &Call,
     attempt: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let noted = Arc::new(Attempt { lane: Some(call.record_directory()), batches: Mutex::default() });
+    let noted = Attempt::of(call.record_directory());
     let outcome = ATTEMPT.scope(Arc::clone(&noted), attempt).await;
     let batches = std::mem::take(&mut *noted.batches.lock().unwrap_or_else(PoisonError::into_inner));
     for batch in batches {
@@ -51,6 +57,11 @@ pub(crate) async fn settled<T, E: Failure>(
 fn is_unknown<T, E: Failure>(outcome: &Result<T, E>) -> bool {
     let error = outcome.as_ref().err().and_then(Failure::store);
     matches!(error, Some(StoreError::OutcomeUnknown(_)))
+}
+
+/// Runs what is of a directory and no attempt in that directory's lane.
+pub(crate) async fn in_lane_of<T>(directory: Uuid, work: impl Future<Output = T>) -> T {
+    ATTEMPT.scope(Attempt::of(directory), work).await
 }
 
 /// The lane of the present task.

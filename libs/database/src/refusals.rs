@@ -7,6 +7,7 @@ use kernel::{Code, DirectoryId, Refusal, Timestamp, reason};
 
 use uuid::Uuid;
 
+use crate::attempt::in_lane_of;
 use crate::connect::Db;
 use crate::error::StoreError;
 use crate::on;
@@ -51,7 +52,7 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)
         ON CONFLICT (directory, minute, actor, action, target, code, reason) DO UPDATE
         SET count = refusals.count + 1, last_time = excluded.last_time";
-    let mut tx = db.write().await?;
+    let mut tx = in_lane_of(directory.uuid(), db.write()).await?;
     on!(&mut tx, |c| sqlx::query(upsert)
         .bind(directory.uuid())
         .bind(minute_of(call.now))
