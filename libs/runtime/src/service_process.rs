@@ -14,6 +14,7 @@ use kernel::{Clock, Ids};
 
 use crate::clock::{system_clock, system_ids};
 use crate::config::{ConfigInvalid, Secret};
+use crate::edge::WriteLimits;
 use crate::keys::{read_key, read_trust};
 use crate::options::{self, Checking, ProcessOptions, ProcessSettings};
 use crate::peer::Peer;
@@ -72,6 +73,8 @@ pub struct ServiceDeps {
     pub trust: Trust,
     /// The issuer of access tokens.
     pub issuer: String,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
     own: Service,
 }
 
@@ -150,6 +153,7 @@ async fn serve<P: ServiceProgram>(settings: ServiceSettings, own: P::Own) -> Res
         key,
         trust,
         issuer,
+        write_limits: process.write_limits,
         own: P::SERVICE,
     };
     let (parts, workers) = P::build(deps, own);
