@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod data_folder;
 pub mod deadline;
+pub mod duties;
 pub mod edge;
 pub mod filter;
 pub mod health_check;

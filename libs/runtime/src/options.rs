@@ -4,12 +4,14 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser};
 
 use crate::config::{self, Problems};
+use crate::edge::WriteLimits;
 use crate::telemetry::{LogFormat, TelemetrySettings};
 use crate::tls::{Authorities, ServerTls};
 
@@ -43,6 +45,12 @@ pub struct ProcessOptions {
     /// Longest time that a call may take, whatever the client's deadline.
     #[arg(long, env = "TENURE_REQUEST_TIMEOUT", default_value = "30s", global = true)]
     request_timeout: String,
+    /// Writes a second of one principal, on every replica; five times as many at once.
+    #[arg(long, env = "TENURE_WRITES_PER_SECOND_PER_PRINCIPAL", default_value = "2000", global = true)]
+    writes_per_second_per_principal: String,
+    /// Writes a second of all principals of a directory together, on every replica; five times as many at once.
+    #[arg(long, env = "TENURE_WRITES_PER_SECOND_PER_DIRECTORY", default_value = "4000", global = true)]
+    writes_per_second_per_directory: String,
     /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; when left out, the standard
     /// variable `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and nothing is exported without either.
     #[arg(long, env = "TENURE_OTLP_ENDPOINT", global = true)]
@@ -71,6 +79,8 @@ pub struct ProcessSettings {
     pub issuer: String,
     /// Longest time of a call.
     pub request_timeout: Duration,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
     /// Logs, traces and metrics.
     pub telemetry: TelemetrySettings,
 }
@@ -121,6 +131,7 @@ impl ProcessOptions {
         let tls = self.check_tls(checking);
         let issuer = self.issuer(&mut checking.problems);
         let request_timeout = checking.problems.take("--request-timeout", call_time(&self.request_timeout));
+        let write_limits = self.write_limits(&mut checking.problems);
         let telemetry = self.telemetry(name, checking);
         Some(ProcessSettings {
             name,
@@ -128,6 +139,7 @@ impl ProcessOptions {
             tls,
             issuer: issuer?,
             request_timeout: request_timeout?,
+            write_limits: write_limits?,
             telemetry: telemetry?,
         })
     }
@@ -196,6 +208,17 @@ impl ProcessOptions {
         Some(issuer.clone())
     }
 
+    fn write_limits(&self, problems: &mut Problems) -> Option<WriteLimits> {
+        let principal = per_second(&self.writes_per_second_per_principal);
+        let directory = per_second(&self.writes_per_second_per_directory);
+        let per_second_per_principal = problems.take("--writes-per-second-per-principal", principal);
+        let per_second_per_directory = problems.take("--writes-per-second-per-directory", directory);
+        Some(WriteLimits {
+            per_second_per_principal: per_second_per_principal?,
+            per_second_per_directory: per_second_per_directory?,
+        })
+    }
+
     fn telemetry(&self, name: &str, checking: &mut Checking) -> Option<TelemetrySettings> {
         let standard = checking.environment.iter().find(|(name, _)| name == STANDARD_OTLP_ENDPOINT);
         let standard = standard.map(|(_, endpoint)| endpoint.to_string_lossy().into_owned());
@@ -244,6 +267,12 @@ fn call_time(text: &str) -> Result<Duration, String> {
     } else {
         Err("must be from 1s to 60s".to_owned())
     }
+}
+
+/// A token bucket counts in nanoseconds.
+fn per_second(text: &str) -> Result<NonZeroU32, &'static str> {
+    let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= 1_000_000);
+    number.ok_or("must be a whole number from 1 to 1000000")
 }
 
 fn is_taken(issuer: &str) -> bool {

@@ -95,8 +95,24 @@ impl PageTokens {
         serde_json::from_slice(&sort_key).map(Some).map_err(|_| Cause::Malformed.refusal())
     }
 
+    /// Cuts rows that were fetched with the limit `size + 1`: the page, and the next one's token, empty at the end.
+    pub fn cut<T, K: Serialize>(
+        &self,
+        request: &PageRequest<'_>,
+        mut rows: Vec<T>,
+        size: i64,
+        sort_key: impl Fn(&T) -> K,
+    ) -> (Vec<T>, String) {
+        let size = usize::try_from(size).unwrap_or(0);
+        let more = rows.len() > size;
+        rows.truncate(size);
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| self.next_key(request, &sort_key(row))).unwrap_or_default();
+        (rows, next)
+    }
+
     /// As [`Self::next`], for sort keys that are plain values or tuples of them.
-    pub fn next_key<T: Serialize>(&self, request: &PageRequest<'_>, last_sort_key: &T) -> String {
+    fn next_key<T: Serialize>(&self, request: &PageRequest<'_>, last_sort_key: &T) -> String {
         let sort_key =
             serde_json::to_vec(last_sort_key).expect("plain values and tuples of them have a JSON form");
         self.next(request, &sort_key)
@@ -188,14 +204,6 @@ pub fn page_size(violations: &mut Violations, requested: i32) -> Option<i64> {
         0 => Some(DEFAULT_SIZE),
         size => Some(size.min(MOST_SIZE)),
     }
-}
-
-/// Cuts rows that were fetched with the limit `size + 1`: the page, and whether more follow.
-pub fn cut<T>(mut rows: Vec<T>, size: i64) -> (Vec<T>, bool) {
-    let size = usize::try_from(size).unwrap_or(0);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    (rows, more)
 }
 
 #[cfg(test)]
@@ -340,8 +348,11 @@ mod tests {
 
     #[test]
     fn the_row_beyond_the_page_says_that_more_follow() {
-        assert_eq!(cut(vec![1, 2, 3], 2), (vec![1, 2], true));
-        assert_eq!(cut(vec![1, 2], 2), (vec![1, 2], false));
-        assert_eq!(cut(Vec::<i32>::new(), 2), (vec![], false));
+        let tokens = tokens();
+        let cut = |rows: Vec<i32>| tokens.cut(&request(), rows, 2, |row| *row);
+        let (page, next) = cut(vec![1, 2, 3]);
+        assert_eq!((page, tokens.after_key(&request(), &next)), (vec![1, 2], Ok(Some(2))));
+        assert_eq!(cut(vec![1, 2]), (vec![1, 2], String::new()));
+        assert_eq!(cut(vec![]), (vec![], String::new()));
     }
 }

@@ -15,6 +15,7 @@ use tonic::transport::Endpoint;
 
 use crate::clock::{system_clock, system_ids};
 use crate::config::{ConfigInvalid, Secret};
+use crate::edge::WriteLimits;
 use crate::health_check::{self, HealthOptions};
 use crate::keys::{read_key, read_trust};
 use crate::options::{self, Checking, ProcessOptions, ProcessSettings};
@@ -83,6 +84,8 @@ pub struct ServiceDeps {
     pub trust: Trust,
     /// The issuer of access tokens.
     pub issuer: String,
+    /// How fast principals and directories may write.
+    pub write_limits: WriteLimits,
     own: Service,
 }
 
@@ -164,6 +167,7 @@ async fn serve<P: ServiceProgram>(settings: ServiceSettings, own: P::Own) -> Res
         key,
         trust,
         issuer,
+        write_limits: process.write_limits,
         own: P::SERVICE,
     };
     let (parts, workers) = P::build(deps, own);

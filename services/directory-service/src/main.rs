@@ -6,7 +6,6 @@ use access::Service;
 use clap::Parser;
 use database::Migrations;
 use directory_service::{Built, Deps, Options};
-use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -51,7 +50,7 @@ impl ServiceProgram for Program {
 
     fn build(deps: ServiceDeps, own: Own) -> (ServiceParts, Vec<Worker>) {
         let identity = deps.peer(own.identity);
-        let ServiceDeps { db, clock, ids, key, trust, issuer, .. } = deps;
+        let ServiceDeps { db, clock, ids, key, trust, issuer, write_limits, .. } = deps;
         let initial_domain_suffix = own.initial_domain_suffix;
         let Built { parts, workers } = directory_service::build(Deps {
             db,
@@ -62,7 +61,7 @@ impl ServiceProgram for Program {
             issuer,
             identity,
             initial_domain_suffix,
-            write_limits: WriteLimits::default(),
+            write_limits,
         });
         (parts, workers)
     }

@@ -6,7 +6,6 @@ use access::Service;
 use clap::Parser;
 use database::Migrations;
 use identity_service::{Built, Decisions, Deps, Options, Settings};
-use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -51,7 +50,7 @@ impl ServiceProgram for Program {
 
     fn build(deps: ServiceDeps, own: Own) -> (ServiceParts, Vec<Worker>) {
         let directory = deps.peer(own.directory);
-        let ServiceDeps { db, clock, ids, key, trust, issuer, .. } = deps;
+        let ServiceDeps { db, clock, ids, key, trust, issuer, write_limits, .. } = deps;
         let settings = own.settings;
         // Other replicas write the same database, so no table of this process is the truth.
         let decisions = Decisions::Aged;
@@ -65,7 +64,7 @@ impl ServiceProgram for Program {
             directory,
             settings,
             decisions,
-            write_limits: WriteLimits::default(),
+            write_limits,
         });
         (parts, workers)
     }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use access::Service;
 use clap::Parser;
 use database::Migrations;
-use runtime::edge::WriteLimits;
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -57,7 +56,7 @@ impl ServiceProgram for Program {
 
     fn build(deps: ServiceDeps, own: Own) -> (ServiceParts, Vec<Worker>) {
         let (identity, directory) = (deps.peer(own.identity), deps.peer(own.directory));
-        let ServiceDeps { db, clock, ids, key, trust, issuer, .. } = deps;
+        let ServiceDeps { db, clock, ids, key, trust, issuer, write_limits, .. } = deps;
         let Own { prices, settings, .. } = own;
         let Built { parts, workers } = subscription_service::build(Deps {
             db,
@@ -70,7 +69,7 @@ impl ServiceProgram for Program {
             directory,
             prices,
             settings,
-            write_limits: WriteLimits::default(),
+            write_limits,
         });
         (parts, workers)
     }

@@ -81,7 +81,7 @@ impl Deps {
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
-            write_limits: WriteLimits::default(),
+            write_limits: settings.process.write_limits,
             request_timeout: settings.process.request_timeout,
         }
     }

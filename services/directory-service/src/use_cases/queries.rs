@@ -3,7 +3,7 @@
 use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomain};
 use access::{Caller, Consistency, require, require_active};
 use kernel::{DirectoryId, LienId};
-use runtime::page_token::{PageRequest, cut};
+use runtime::page_token::PageRequest;
 
 use super::{UseCases, require_everywhere};
 use crate::domain::directory::{Directory, State};
@@ -49,7 +49,7 @@ impl UseCases {
         let after = self.page_tokens.after_key(&request, &page.token)?;
         let mut tx = self.db.read().await?;
         let rows = store::directories::page(&mut tx, after, page.size + 1).await?;
-        Ok(self.part(&request, rows, page.size, position))
+        Ok(self.page_tokens.cut(&request, rows, page.size, position))
     }
 
     /// `ListMyDirectories`: what identity says the caller belongs to, as far as it exists here.
@@ -74,7 +74,7 @@ impl UseCases {
         }
         mine.retain(|directory| directory.state != State::Deleted && Some(position(directory)) > after);
         mine.sort_by_key(position);
-        Ok(self.part(&request, mine, page.size, position))
+        Ok(self.page_tokens.cut(&request, mine, page.size, position))
     }
 
     /// `ResolveDomain`.
@@ -119,7 +119,7 @@ impl UseCases {
             return Err(Refused::DirectoryNotFound(directory));
         }
         let rows = store::liens::page(&mut tx, directory, after, page.size + 1).await?;
-        Ok(self.part(&request, rows, page.size, |lien| (lien.create_time.micros(), lien.id)))
+        Ok(self.page_tokens.cut(&request, rows, page.size, |lien| (lien.create_time.micros(), lien.id)))
     }
 
     async fn require_reading<P: access::Permission>(
@@ -130,20 +130,6 @@ impl UseCases {
         let now = self.clock.now();
         require::<P>(&self.judge, caller, directory, Consistency::AtMostFiveSeconds, now).await?;
         Ok(())
-    }
-
-    /// Cuts what was read to the page, and makes the next one's token from its last row.
-    fn part<T, K: serde::Serialize>(
-        &self,
-        request: &PageRequest<'_>,
-        rows: Vec<T>,
-        size: i64,
-        position: impl Fn(&T) -> K,
-    ) -> Part<T> {
-        let (rows, more) = cut(rows, size);
-        let last = rows.last().filter(|_| more);
-        let token = last.map(|row| self.page_tokens.next_key(request, &position(row))).unwrap_or_default();
-        (rows, token)
     }
 }
 

@@ -47,7 +47,7 @@ impl DirectoryRoleService for Handlers {
             let later = |role: &&Role| after.as_ref().is_none_or(|after| role.slug > *after);
             let limit = usize::try_from(size + 1).unwrap_or(usize::MAX);
             let found: Vec<&Role> = roles::all().filter(later).take(limit).collect();
-            let (found, next_page_token) = self.cut(&page, found, size, |role| role.slug.clone());
+            let (found, next_page_token) = self.page_tokens.cut(&page, found, size, |role| role.slug.clone());
             let directory_roles = found.into_iter().map(present::role).collect();
             Ok::<_, Refusal>(ListDirectoryRolesResponse { directory_roles, next_page_token })
         };
@@ -108,8 +108,9 @@ impl DirectoryRoleService for Handlers {
                 limit: asked.size + 1,
             };
             let found = self.use_cases.list_role_assignments(&caller, &query).await?;
-            let (found, next_page_token) =
-                self.cut(&page, found, asked.size, |held| After(held.create_time.micros(), held.id.uuid()));
+            let (found, next_page_token) = self
+                .page_tokens
+                .cut(&page, found, asked.size, |held| After(held.create_time.micros(), held.id.uuid()));
             let shown = found.iter().map(|held| present::role_assignment(asked.directory, held));
             Ok::<_, Refusal>(ListRoleAssignmentsResponse {
                 role_assignments: shown.collect(),

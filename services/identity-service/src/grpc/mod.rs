@@ -18,7 +18,7 @@ use api::identity::v1::session_service_server::SessionServiceServer;
 use api::identity::v1::sign_up_service_server::SignUpServiceServer;
 use api::identity::v1::user_service_server::UserServiceServer;
 use runtime::edge::Edge;
-use runtime::page_token::{PageRequest, PageTokens};
+use runtime::page_token::PageTokens;
 use runtime::server::MOST_MESSAGE_BYTES;
 use tonic::service::Routes;
 
@@ -55,19 +55,5 @@ impl Handlers {
             .add_service(sized!(UserServiceServer, self.clone()))
             .add_service(sized!(SessionServiceServer, self.clone()))
             .add_service(sized!(DirectoryRoleServiceServer, self.clone()))
-    }
-
-    /// Cuts a page that was read with one entry too many, and names the next one.
-    fn cut<T, K: serde::Serialize>(
-        &self,
-        page: &PageRequest<'_>,
-        rows: Vec<T>,
-        size: i64,
-        key: impl Fn(&T) -> K,
-    ) -> (Vec<T>, String) {
-        let (rows, more) = runtime::page_token::cut(rows, size);
-        let last = rows.last().filter(|_| more).map(key);
-        let next = last.map(|last| self.page_tokens.next_key(page, &last)).unwrap_or_default();
-        (rows, next)
     }
 }

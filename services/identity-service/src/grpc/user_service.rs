@@ -72,7 +72,8 @@ impl UserService for Handlers {
                 limit: asked.size + 1,
             };
             let users = self.use_cases.list_users(&caller, &query).await?;
-            let (users, next_page_token) = self.cut(&page, users, asked.size, |seen| place(&seen.user));
+            let (users, next_page_token) =
+                self.page_tokens.cut(&page, users, asked.size, |seen| place(&seen.user));
             let users = users.into_iter().map(present::user).collect();
             Ok::<_, Refusal>(ListUsersResponse { users, next_page_token })
         };
@@ -96,7 +97,7 @@ impl UserService for Handlers {
             let after: Option<After> = self.page_tokens.after_key(&page, &message.page_token)?;
             let after = after.unwrap_or(After::BEGINNING);
             let found = self.use_cases.list_memberships(&caller, name, after, size + 1).await?;
-            let (found, next_page_token) = self.cut(&page, found, size, |membership| {
+            let (found, next_page_token) = self.page_tokens.cut(&page, found, size, |membership| {
                 After(membership.create_time.micros(), membership.user.uuid())
             });
             let memberships = found.iter().map(present::membership).collect();

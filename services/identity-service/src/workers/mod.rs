@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Call;
-use database::{idempotency, sequencer};
+use database::idempotency;
 use kernel::Refusal;
+use runtime::duties;
 use runtime::worker::Worker;
 use uuid::Uuid;
 
@@ -30,8 +31,7 @@ pub(crate) fn all(use_cases: &Arc<UseCases>) -> Vec<Worker> {
         Worker::new(name, every, move || work(Arc::clone(&use_cases)))
     };
     vec![
-        duty("identity: sequence changes", Duration::from_secs(1), |all| Box::pin(sequence_changes(all)))
-            .woken_by(use_cases.db.changed()),
+        duties::sequence_changes("identity: sequence changes", &use_cases.db, &use_cases.clock),
         duty("identity: finish sign-ups", Duration::from_secs(30), |all| Box::pin(finish_sign_ups(all))),
         duty("identity: rotate signing keys", Duration::from_hours(1), |all| {
             Box::pin(rotate_signing_keys(all))
@@ -41,10 +41,6 @@ pub(crate) fn all(use_cases: &Arc<UseCases>) -> Vec<Worker> {
 }
 
 type Work = std::pin::Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
-
-async fn sequence_changes(all: Arc<UseCases>) -> Result<bool, Refusal> {
-    Ok(sequencer::run_once(&all.db, all.clock.now()).await?)
-}
 
 /// K18: identity alone finishes or abandons a sign-up; one a turn.
 async fn finish_sign_ups(all: Arc<UseCases>) -> Result<bool, Refusal> {

@@ -101,7 +101,7 @@ async fn a_retry_after_its_day_is_told_that_the_request_id_was_used() {
     world.advance_days(1);
     assert_eq!(reason(world.attach(person("ada"), request.clone()).await.unwrap_err()), "REQUEST_ID_REUSED");
     world.advance_days(100);
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!(world.count("holds").await, 0);
     assert_eq!(reason(world.attach(person("ada"), request).await.unwrap_err()), "REQUEST_ID_REUSED");
     assert_eq!((world.count("holds").await, world.script().liens_taken), (0, 1));

@@ -32,10 +32,10 @@ async fn a_lien_whose_answer_was_lost_and_one_that_was_never_placed_are_let_go()
         fail_to_take_the_lien(&world, trouble).await;
         assert_eq!(standing(&world).await, (1, 0, stands), "{trouble:?}");
         // An order could still be under way.
-        run(&world, "release_holds").await.unwrap();
+        run(&world, "release holds").await.unwrap();
         assert_eq!(standing(&world).await, (1, 0, stands), "{trouble:?}");
         world.clock.advance(MORE_THAN_AN_HOUR);
-        run(&world, "release_holds").await.unwrap();
+        run(&world, "release holds").await.unwrap();
         assert_eq!((world.count("holds").await, world.script().liens.len()), (0, 0), "{trouble:?}");
     }
 }
@@ -61,7 +61,7 @@ async fn the_next_order_takes_the_same_lien_and_goes_on() {
         assert_eq!((standing(&world).await, world.script().liens_taken), ((0, 1, 1), 1), "{trouble:?}");
         // Under the lien is a subscription now.
         world.clock.advance(MORE_THAN_AN_HOUR);
-        run(&world, "release_holds").await.unwrap();
+        run(&world, "release holds").await.unwrap();
         assert_eq!(standing(&world).await, (0, 1, 1), "{trouble:?}");
     }
 }
@@ -72,12 +72,12 @@ async fn what_cannot_be_finished_now_waits() {
     fail_to_take_the_lien(&world, LienTrouble::AnswerLost).await;
     world.clock.advance(MORE_THAN_AN_HOUR);
     world.script().lien_trouble = Some(LienTrouble::NotDone);
-    run(&world, "release_holds").await.unwrap_err();
+    run(&world, "release holds").await.unwrap_err();
     assert_eq!(standing(&world).await, (1, 0, 1));
     world.script().lien_trouble = None;
     // A lien that stands is told whatever the directory has become, or nobody could let it go.
     world.change_directory(|directory| directory.set_state(State::Suspended));
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!((world.count("holds").await, world.script().liens.len()), (0, 0));
 }
 
@@ -87,10 +87,10 @@ async fn while_a_directory_takes_no_liens_the_row_stays_and_no_lien_stands() {
     fail_to_take_the_lien(&world, LienTrouble::NotDone).await;
     world.clock.advance(MORE_THAN_AN_HOUR);
     world.change_directory(|directory| directory.set_state(State::Suspended));
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!(standing(&world).await, (1, 0, 0));
     world.change_directory(|directory| directory.set_state(State::Active));
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!((world.count("holds").await, world.script().liens.len()), (0, 0));
 }
 

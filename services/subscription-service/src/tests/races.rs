@@ -77,13 +77,13 @@ async fn a_hold_is_let_go_when_nothing_is_left_under_it_and_taken_anew() {
     world.attach(person("ada"), trial()).await.unwrap();
     assert_eq!(world.script().liens.len(), 1);
     world.advance_days(89);
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!((world.count("holds").await, world.script().liens.len()), (1, 1));
 
     // Gone by the clock; the peer is silent at first, and the next order finishes what the worker began.
     world.advance_days(1);
     world.script().broken_directory = Some(Broken::Unavailable);
-    run(&world, "release_holds").await.unwrap_err();
+    run(&world, "release holds").await.unwrap_err();
     assert_eq!((world.count("holds").await, world.script().liens.len()), (1, 1));
     world.script().broken_directory = None;
     world.attach(person("ada"), ten_seats()).await.unwrap();
@@ -97,9 +97,9 @@ async fn the_worker_finishes_letting_go() {
     world.attach(person("ada"), trial()).await.unwrap();
     world.advance_days(90);
     world.script().broken_directory = Some(Broken::Internal);
-    run(&world, "release_holds").await.unwrap_err();
+    run(&world, "release holds").await.unwrap_err();
     world.script().broken_directory = None;
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!((world.count("holds").await, world.script().liens.len()), (0, 0));
 }
 
@@ -108,10 +108,10 @@ async fn a_young_hold_is_left_alone() {
     let world = World::new().await;
     world.handler.use_cases.ensure_hold(directory_id("contoso")).await.unwrap();
     world.clock.advance(Duration::from_mins(59));
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!(world.count("holds").await, 1);
     world.clock.advance(Duration::from_mins(2));
-    run(&world, "release_holds").await.unwrap();
+    run(&world, "release holds").await.unwrap();
     assert_eq!(world.count("holds").await, 0);
 }
 
@@ -140,7 +140,7 @@ async fn holds_that_cannot_be_let_go_do_not_keep_the_others_waiting() {
         world.script().stuck = numbers.map(|number| format!("directories/{}", numbered(number))).collect();
     };
     stick(0..200);
-    let worker = worker(&world, "release_holds");
+    let worker = worker(&world, "release holds");
     for left in [201, 201, 200] {
         worker.run_once().await.unwrap_err();
         assert_eq!(world.count("holds").await, left);
@@ -175,7 +175,7 @@ async fn one_run_looks_at_a_hundred_holds_and_the_next_at_those_behind_them() {
         on!(&mut tx, |c| sqlx::query(copy).bind(to).bind(from).execute(c).await.map(|_| ())).unwrap();
     }
     tx.commit_bookkeeping().await.unwrap();
-    let worker = worker(&world, "release_holds");
+    let worker = worker(&world, "release holds");
     for left in [101, 100, 100] {
         worker.run_once().await.unwrap();
         assert_eq!(world.count("holds").await, left);
@@ -187,10 +187,10 @@ async fn changes_get_their_positions_and_old_answers_go() {
     let world = World::new().await;
     let order = AttachOffice365SubscriptionRequest { request_id: request_id(1), ..ten_seats() };
     world.attach(person("ada"), order).await.unwrap();
-    run(&world, "sequence_changes").await.unwrap();
+    run(&world, "sequence changes").await.unwrap();
     assert_eq!(world.count("change_log WHERE position IS NULL").await, 0);
     assert_eq!(world.count("change_seals").await, 1);
     world.advance_days(2);
-    run(&world, "sweep_idempotency_records").await.unwrap();
+    run(&world, "sweep answered requests").await.unwrap();
     assert_eq!(world.count("idempotency_records").await, 0);
 }

@@ -169,7 +169,7 @@ impl World {
 /// A worker, with what it remembers between its runs.
 pub(super) fn worker(world: &World, name: &str) -> Worker {
     let workers = workers::all(&world.handler.use_cases);
-    workers.into_iter().find(|worker| worker.name == name).unwrap()
+    workers.into_iter().find(|worker| worker.name.contains(name)).unwrap()
 }
 
 /// Lets a worker that has just begun run once.

@@ -2,7 +2,7 @@
 
 use access::{Caller, Consistency};
 use runtime::filter::{Condition, Operator};
-use runtime::page_token::{self, PageRequest};
+use runtime::page_token::PageRequest;
 
 use super::{Page, UseCases};
 use crate::domain::catalogue::{Offer, OfferName, Product, Slug};
@@ -98,10 +98,10 @@ impl UseCases {
         let after: Option<String> = self.page_tokens.after_key(request, page_token)?;
         let enough = usize::try_from(page_size).unwrap_or(usize::MAX).saturating_add(1);
         let rest = keyed.filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
-        let (rows, more) = page_token::cut(rest.take(enough).collect(), page_size);
-        let last = rows.last().filter(|_| more).map(|(key, _)| self.page_tokens.next_key(request, key));
+        let rows = rest.take(enough).collect();
+        let (rows, next_page_token) = self.page_tokens.cut(request, rows, page_size, |(key, _)| key.clone());
         let entries = rows.into_iter().map(|(_, entry)| entry.clone()).collect();
-        Ok(Page { entries, next_page_token: last.unwrap_or_default() })
+        Ok(Page { entries, next_page_token })
     }
 }
 

@@ -3,7 +3,7 @@
 use access::permission::ReadOrders;
 use access::{Caller, Permission as _, roles};
 use kernel::{DirectoryId, OrderId, Refusal};
-use runtime::page_token::{self, PageRequest};
+use runtime::page_token::PageRequest;
 use uuid::Uuid;
 
 use super::sight::Sight;
@@ -68,10 +68,8 @@ impl UseCases {
                 orders::of_principal(&mut tx, directory, &principal.to_string(), after, most).await?
             }
         };
-        let (entries, more) = page_token::cut(rows, list.page_size);
-        let end = entries.last().filter(|_| more);
-        let end = end.map(|order| (order.facts.place_time.micros(), order.facts.id.uuid()));
-        let next_page_token = end.map(|end| self.page_tokens.next_key(&request, &end)).unwrap_or_default();
+        let key = |order: &Order| (order.facts.place_time.micros(), order.facts.id.uuid());
+        let (entries, next_page_token) = self.page_tokens.cut(&request, rows, list.page_size, key);
         Ok(Page { entries, next_page_token })
     }
 }

@@ -4,7 +4,7 @@ use access::permission::ReadSubscriptions;
 use access::{Caller, Consistency, Permission as _, roles};
 use kernel::{DirectoryId, Refusal, SubscriptionId};
 use runtime::filter::Condition;
-use runtime::page_token::{self, PageRequest};
+use runtime::page_token::PageRequest;
 use uuid::Uuid;
 
 use super::sight::Sight;
@@ -87,9 +87,7 @@ impl UseCases {
         let mut tx = self.db.read().await?;
         let rows =
             subscription_lists::page(&mut tx, directory, &narrowings, now, after, list.page_size + 1).await?;
-        let (entries, more) = page_token::cut(rows, list.page_size);
-        let end = entries.last().filter(|_| more).map(key);
-        let next_page_token = end.map(|end| self.page_tokens.next_key(&request, &end)).unwrap_or_default();
+        let (entries, next_page_token) = self.page_tokens.cut(&request, rows, list.page_size, key);
         Ok(Page { entries, next_page_token })
     }
 }

@@ -18,7 +18,7 @@ const PAGE: usize = 100;
 
 pub(super) fn worker(use_cases: UseCases) -> Worker {
     let rounds = Arc::new([HoldState::Taking, HoldState::Releasing, HoldState::Held].map(Round::new));
-    Worker::new("release_holds", EVERY, move || {
+    Worker::new("subscription: release holds", EVERY, move || {
         let (use_cases, rounds) = (use_cases.clone(), Arc::clone(&rounds));
         async move { run_once(&use_cases, rounds.as_slice()).await }
     })

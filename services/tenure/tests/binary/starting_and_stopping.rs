@@ -15,6 +15,9 @@ fn every_configuration_problem_is_told_at_once() {
         tenure(&["serve", "--listen", "0.0.0.0:50051", "--sign-up", "perhaps", "--trace-ratio", "7"]);
     command.env("TENURE_LISTN", "127.0.0.1:1").env("TENURE_REQUEST_TIMEOUT", "0s");
     command.env("TENURE_ISSUER", "identity-service");
+    command
+        .args(["--writes-per-second-per-principal", "0"])
+        .env("TENURE_WRITES_PER_SECOND_PER_DIRECTORY", "-1");
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{told}");
@@ -26,6 +29,8 @@ fn every_configuration_problem_is_told_at_once() {
         "TENURE_LISTEN",
         "--request-timeout",
         "--issuer",
+        "--writes-per-second-per-principal",
+        "--writes-per-second-per-directory",
     ] {
         assert!(told.contains(problem), "{problem} is missing in {told}");
     }
