@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client;
+mod health;
 mod process;
+mod replicas;
 mod split;
 mod three_processes;
+mod tls;

@@ -107,10 +107,6 @@ impl Port {
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
         Self { address: socket.local_addr().expect("it has an address"), _held: socket }
     }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
 }
 
 /// A process that serves; killed when this is dropped.

@@ -1,7 +1,10 @@
 //! The three services in processes of their own, each with its database and the keys of `tenure keys init`.
 
 use access::Service;
+use test_support::certificates::Authority;
 use test_support::database::{EmptyDatabase, empty};
+
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::process::{Port, Process, Program};
 
@@ -13,10 +16,20 @@ pub(crate) struct Ground {
     folder: tempfile::TempDir,
     databases: Vec<(Service, EmptyDatabase)>,
     ports: Vec<(Service, Port)>,
+    authority: Option<Authority>,
 }
 
 impl Ground {
     pub(crate) async fn new() -> Self {
+        Self::made(false).await
+    }
+
+    /// Where all three speak TLS, each with a certificate of one authority.
+    pub(crate) async fn with_tls() -> Self {
+        Self::made(true).await
+    }
+
+    async fn made(tls: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys").display().to_string();
         let made = Program::new("tenure").args(["keys", "init", &keys]).run();
@@ -26,7 +39,8 @@ impl Ground {
             databases.push((service, empty(service.as_str().split('-').next().unwrap()).await));
         }
         let ports = Service::ALL.map(|service| (service, Port::hold())).into();
-        Self { folder, databases, ports }
+        let authority = tls.then(|| Authority::new(folder.path(), "authority"));
+        Self { folder, databases, ports, authority }
     }
 
     /// A file or folder of the keys.
@@ -53,10 +67,34 @@ impl Ground {
             Service::Identity => *peer == Service::Directory,
             Service::Subscription => *peer != Service::Subscription,
         });
-        peers.fold(program, |program, peer| {
+        let program = peers.fold(program, |program, peer| {
             let flag = format!("--{}", peer.as_str().split('-').next().unwrap());
-            program.args([flag, self.port(peer).url()])
-        })
+            program.args([flag, format!("{}://{}", self.scheme(), self.port(peer).address)])
+        });
+        program.args(self.tls(service.as_str()))
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.authority.is_some() { "https" } else { "http" }
+    }
+
+    /// What TLS takes, where it is spoken.
+    fn tls(&self, name: &str) -> Vec<String> {
+        let Some(authority) = &self.authority else { return Vec::new() };
+        let (certificate, key) = authority.certify(name, &["127.0.0.1"]);
+        let files = [("--tls-cert", &certificate), ("--tls-key", &key), ("--tls-ca", &authority.certificate)];
+        files.iter().flat_map(|(flag, path)| [(*flag).to_owned(), path.display().to_string()]).collect()
+    }
+
+    /// A client's way to a process.
+    pub(crate) async fn channel(&self, process: &Process) -> Channel {
+        let url = format!("{}://{}", self.scheme(), process.address);
+        let mut endpoint = Endpoint::from_shared(url).unwrap();
+        if let Some(authority) = &self.authority {
+            let pem = Certificate::from_pem(std::fs::read(&authority.certificate).unwrap());
+            endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(pem)).unwrap();
+        }
+        endpoint.connect().await.expect("the process listens")
     }
 
     /// One service, where its peers look for it.

@@ -57,7 +57,7 @@ pub fn run(program: &str, health: &HealthOptions, options: &ProcessOptions) -> E
         Ok(runtime) => runtime,
         Err(error) => return crate::process::fail(program, &error),
     };
-    match runtime.block_on(ask(health, options)) {
+    match runtime.block_on(ask(health, options, PATIENCE)) {
         Ok(target) => {
             let _ = writeln!(io::stdout(), "{target} is serving");
             ExitCode::SUCCESS
@@ -66,13 +66,17 @@ pub fn run(program: &str, health: &HealthOptions, options: &ProcessOptions) -> E
     }
 }
 
-async fn ask(health: &HealthOptions, options: &ProcessOptions) -> Result<String, NotServing> {
+async fn ask(
+    health: &HealthOptions,
+    options: &ProcessOptions,
+    patience: Duration,
+) -> Result<String, NotServing> {
     let (target, channel) = match &health.address {
         Some(address) => (address.clone(), endpoint(address, options)?.connect_lazy()),
         None => own(options).await?,
     };
     let asked = async { HealthClient::new(channel).check(HealthCheckRequest::default()).await };
-    let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await else {
+    let Ok(answer) = tokio::time::timeout(patience, asked).await else {
         return Err(NotServing::Silent(target));
     };
     match answer.map(|answer| answer.into_inner().status()) {
@@ -208,3 +212,6 @@ impl ServerCertVerifier for Pinned {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

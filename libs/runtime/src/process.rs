@@ -156,12 +156,17 @@ pub fn run<E: Error>(
     telemetry: &TelemetrySettings,
     work: impl Future<Output = Result<ExitCode, E>>,
 ) -> ExitCode {
+    // A connection takes a descriptor, and the usual soft limit is far below what the server admits.
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(program, &error),
     };
     runtime.block_on(async {
         let telemetry = crate::telemetry::init(telemetry);
+        if let Err(error) = descriptors {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
         let code = work.await.unwrap_or_else(|error| fail(program, &error));
         telemetry.shutdown().await;
         code

@@ -2,6 +2,7 @@
 //!
 //! Who may listen where, and whether without TLS, is decided with the options (K34).
 
+mod draining;
 mod hard_stop;
 mod health;
 mod incoming;
@@ -21,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
+use tower::ServiceExt as _;
 
 pub use health::Health;
 pub use layered::Layered;
 
 use crate::tls::ServerTls;
+use draining::until_draining;
 
 /// The largest message that is read or written.
 pub const MOST_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -139,6 +142,12 @@ impl Server {
         let dispatch = Dispatch {
             own: Layered::infrastructure(infrastructure(&self.health)?, self.limits.longest_call),
             services: self.services.into(),
+            draining: CancellationToken::new(),
+        };
+        let draining = dispatch.draining.clone();
+        let stop = async move {
+            stop.await;
+            draining.cancel();
         };
         // Our dispatch takes the place of tonic's routes: each service has its own behind its layers.
         let mut builder =
@@ -186,11 +195,17 @@ fn infrastructure(health: &Health) -> Result<Routes, tonic_reflection::server::E
 struct Dispatch {
     services: Arc<[Layered]>,
     own: Layered,
+    draining: CancellationToken,
 }
 
 impl Dispatch {
-    fn target(&self, path: &str) -> &Layered {
-        self.services.iter().find(|service| service.serves(path)).unwrap_or(&self.own)
+    /// Health and reflection stream for as long as their clients like, which the services' methods do not.
+    async fn infrastructure(self, request: Request<Body>) -> Response<Body> {
+        let call = |request| async {
+            let Ok(answer) = self.own.oneshot(request).await;
+            answer
+        };
+        until_draining(request, self.draining, call).await
     }
 }
 
@@ -204,8 +219,14 @@ impl tower::Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut target = self.target(request.uri().path()).clone();
-        tower::Service::call(&mut target, request)
+        let path = request.uri().path();
+        match self.services.iter().find(|service| service.serves(path)) {
+            Some(service) => tower::Service::call(&mut service.clone(), request),
+            None => {
+                let answer = self.clone().infrastructure(request);
+                Box::pin(async move { Ok(answer.await) })
+            }
+        }
     }
 }
 

@@ -7,14 +7,13 @@ use access::Service;
 use access::token::{Claims, Trust};
 use api::directory::v1::ResolveDomainRequest;
 use tokio::sync::Notify;
-use tokio_stream::once;
+use tokio_stream::{StreamExt as _, once};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 use tonic_types::StatusExt as _;
-use tower::ServiceExt as _;
 
 use super::*;
 use crate::clock::system_clock;
@@ -290,6 +289,27 @@ async fn a_stop_lets_a_call_finish() {
     };
     let (answer, ()) = tokio::join!(server.resolve(request(&keys, "")), stopping);
     assert_eq!(answer.unwrap().into_inner().directory, "finished");
+    assert!(server.tasks.close_and_wait(Duration::from_secs(5)).await.is_clean());
+}
+
+#[tokio::test]
+async fn a_stop_ends_streams_that_nobody_else_would_end() {
+    let keys = Keys::new();
+    let server = Running::directory(Scripted::echo(), &keys).await;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(server.channel());
+    let wanted = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest { host: String::new(), message_request: Some(wanted) };
+    let asked = once(request).chain(tokio_stream::pending());
+    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap();
+    let mut health = HealthClient::new(server.channel());
+    let mut watched = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    watched.message().await.unwrap().unwrap();
+    server.stop.cancel();
+    for ended in [answers.message().await.map(|_| ()), watched.message().await.map(|_| ())] {
+        let (code, reason, _) = told(&ended.unwrap_err());
+        assert_eq!((code, reason.as_str()), (Code::Unavailable, "SERVER_DRAINING"));
+    }
     assert!(server.tasks.close_and_wait(Duration::from_secs(5)).await.is_clean());
 }
 
