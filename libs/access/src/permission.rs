@@ -58,6 +58,11 @@ permissions! {
     ReadOrders = "tenure.subscription/orders/read",
 }
 
+/// Whether a permission may cover others than itself.
+pub(crate) fn is_scope(held: &str) -> bool {
+    held.ends_with("/allTasks") || held.ends_with("/allProperties/read")
+}
+
 /// Whether holding `held` means holding `wanted`.
 ///
 /// Graph abbreviates: `ns/entity/allProperties/allTasks` holds whatever begins with `ns/entity/`,

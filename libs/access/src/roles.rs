@@ -2,7 +2,7 @@
 //!
 //! Who holds a role is identity's matter; roles of subscriptions (RBAC) are another system.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -136,9 +136,27 @@ pub fn permissions_of(slug: &str) -> impl Iterator<Item = &'static str> {
     assigned.iter().map(String::as_str).chain(pseudo.flat_map(|(_, permissions)| permissions.iter().copied()))
 }
 
+/// A role's permissions, made ready to be asked: a Global Administrator's are hundreds.
+struct Contained {
+    exact: HashSet<&'static str>,
+    /// Those that abbreviate others.
+    scopes: Vec<&'static str>,
+}
+
+static CONTAINED: LazyLock<HashMap<&'static str, Contained>> = LazyLock::new(|| {
+    let slugs = ROLES.keys().map(String::as_str).chain(OURS.iter().map(|(slug, _)| *slug));
+    let contained = |slug| Contained {
+        exact: permissions_of(slug).collect(),
+        scopes: permissions_of(slug).filter(|held| permission::is_scope(held)).collect(),
+    };
+    slugs.map(|slug| (slug, contained(slug))).collect()
+});
+
 /// Whether a role or pseudo-role contains the permission.
 pub fn contains(slug: &str, wanted: &str) -> bool {
-    permissions_of(slug).any(|held| permission::covers(held, wanted))
+    CONTAINED.get(slug).is_some_and(|role| {
+        role.exact.contains(wanted) || role.scopes.iter().any(|held| permission::covers(held, wanted))
+    })
 }
 
 /// The slugs of the assignable roles that contain the permission, so that a refusal can name them.
@@ -174,6 +192,17 @@ mod tests {
     #[test]
     fn users_are_created_by_global_and_user_administrators() {
         assert_eq!(that_contain(CreateUsers::NAME), [GLOBAL_ADMINISTRATOR, "user-administrator"]);
+    }
+
+    #[test]
+    fn what_is_contained_is_what_some_permission_covers() {
+        let asked: HashSet<&str> = ROLES.keys().flat_map(|slug| permissions_of(slug)).collect();
+        for slug in [GLOBAL_ADMINISTRATOR, GLOBAL_READER, BILLING_ADMINISTRATOR, MEMBER, OPERATOR, "nobody"] {
+            for wanted in &asked {
+                let covered = permissions_of(slug).any(|held| permission::covers(held, wanted));
+                assert_eq!(contains(slug, wanted), covered, "{slug}: {wanted}");
+            }
+        }
     }
 
     #[test]

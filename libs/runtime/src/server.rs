@@ -7,6 +7,7 @@ mod hard_stop;
 mod health;
 mod incoming;
 mod layered;
+mod routes;
 mod stream;
 
 use std::convert::Infallible;
@@ -20,12 +21,12 @@ use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceExt as _;
 
 pub use health::Health;
 pub use layered::Layered;
+pub use routes::Routes;
 
 use crate::tls::ServerTls;
 use draining::until_draining;
@@ -150,9 +151,11 @@ impl Server {
             draining.cancel();
         };
         // Our dispatch takes the place of tonic's routes: each service has its own behind its layers.
-        let mut builder =
-            builder(&self.limits).layer(tower::layer::layer_fn(move |_: Routes| dispatch.clone()));
-        let serving = builder.add_routes(Routes::default()).serve_with_incoming_shutdown(incoming, stop);
+        let mut builder = builder(&self.limits)
+            .layer(tower::layer::layer_fn(move |_: tonic::service::Routes| dispatch.clone()));
+        let serving = builder
+            .add_routes(tonic::service::Routes::default())
+            .serve_with_incoming_shutdown(incoming, stop);
         tokio::select! {
             served = serving => served?,
             () = hard_stop => drop(cut_off_at_end),
@@ -187,7 +190,7 @@ fn infrastructure(health: &Health) -> Result<Routes, tonic_reflection::server::E
     let routes = Routes::new(health.service())
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(routes.prepare())
+    Ok(routes)
 }
 
 /// Hands each request to the service that its path names.

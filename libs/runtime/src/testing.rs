@@ -15,13 +15,12 @@ use api::directory::v1::{ResolveDomainRequest, ResolveDomainResponse};
 use kernel::{Clock, Refusal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::clock::{system_clock, system_ids};
-use crate::server::{Health, Layered, Limits, MOST_MESSAGE_BYTES, Server, ServiceParts, layered};
+use crate::server::{Health, Layered, Limits, MOST_MESSAGE_BYTES, Routes, Server, ServiceParts, layered};
 use crate::shutdown::Tasks;
 
 /// The method of [`Scripted`]; identity may call it, subscription may not.

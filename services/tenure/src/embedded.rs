@@ -36,11 +36,14 @@ impl Databases {
             let url = folder.database_url(name).parse().expect("a data folder's URL is one of SQLite's");
             DatabaseSettings::at(url)
         };
-        Ok(Self {
-            directory: Db::open(&settings(Self::NAMES[0]), &directory_service::migrations()).await?,
-            identity: Db::open(&settings(Self::NAMES[1]), &identity_service::migrations()).await?,
-            subscription: Db::open(&settings(Self::NAMES[2]), &subscription_service::migrations()).await?,
-        })
+        let [of_directory, of_identity, of_subscription] = Self::NAMES.map(settings);
+        // At once: on an empty folder, making the schemas is most of what a start takes.
+        let (directory, identity, subscription) = tokio::try_join!(
+            Db::open(&of_directory, &directory_service::migrations()),
+            Db::open(&of_identity, &identity_service::migrations()),
+            Db::open(&of_subscription, &subscription_service::migrations()),
+        )?;
+        Ok(Self { directory, identity, subscription })
     }
 }
 

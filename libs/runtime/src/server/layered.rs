@@ -11,10 +11,8 @@ use std::time::Duration;
 use access::calls;
 use http::{Request, Response};
 use tonic::body::Body;
-use tonic::service::Routes;
-use tower::ServiceExt as _;
 
-use super::ServiceParts;
+use super::{Routes, ServiceParts};
 use crate::authentication::Authenticator;
 use crate::clock::system_ids;
 use crate::deadline;
@@ -48,7 +46,7 @@ impl Layered {
             request_ids: RequestIds::new(&system_ids()),
             longest_call,
             authenticator: Some(Authenticator::new(parts.verifier, domain)),
-            routes: parts.routes.prepare(),
+            routes: parts.routes,
             names: parts.names,
         }))
     }
@@ -102,10 +100,7 @@ impl tower::Service<Request<Body>> for Layered {
 impl Layers {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let domain = domain_of(request.uri().path());
-        let handler = |request| async {
-            let Ok(response) = self.routes.clone().oneshot(request).await;
-            response
-        };
+        let handler = |request| self.routes.answer(request);
         let authenticated = |request| async {
             match &self.authenticator {
                 Some(authenticator) => authenticator.authenticated(request, handler).await,

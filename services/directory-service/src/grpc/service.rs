@@ -14,8 +14,7 @@ use api::directory::v1::{
     ResolveDomainResponse,
 };
 use runtime::edge::Edge;
-use runtime::server::MOST_MESSAGE_BYTES;
-use tonic::service::Routes;
+use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 use tonic::{Request, Response, Status};
 
 use super::{parse, present};

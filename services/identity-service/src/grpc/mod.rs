@@ -19,8 +19,7 @@ use api::identity::v1::sign_up_service_server::SignUpServiceServer;
 use api::identity::v1::user_service_server::UserServiceServer;
 use runtime::edge::Edge;
 use runtime::page_token::PageTokens;
-use runtime::server::MOST_MESSAGE_BYTES;
-use tonic::service::Routes;
+use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 
 use crate::use_cases::UseCases;
 

@@ -11,8 +11,7 @@ use api::subscription::v1::subscription_service_server::{
     SERVICE_NAME as SUBSCRIPTION, SubscriptionServiceServer,
 };
 use runtime::edge::Edge;
-use runtime::server::MOST_MESSAGE_BYTES;
-use tonic::service::Routes;
+use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 
 use crate::use_cases::UseCases;
 
