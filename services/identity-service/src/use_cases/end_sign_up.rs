@@ -4,7 +4,7 @@
 
 use access::Service;
 use database::StoreError;
-use kernel::{DirectoryId, RequestId};
+use kernel::RequestId;
 
 use super::UseCases;
 use super::sign_up::field;
@@ -47,23 +47,6 @@ impl UseCases {
             Meanwhile::Answered(answered) => Ok(*answered),
             Meanwhile::Started | Meanwhile::Ended => Err(refused),
         }
-    }
-
-    /// Notes the directory that an attempt has made, so that somebody gives it up if nobody needs it. Where the attempt
-    /// has made way for another one, it is noted as a sign-up of its own, which is left nothing but to be given up.
-    pub(super) async fn note(&self, sign_up: &SignUp, directory: DirectoryId) -> Result<(), Refused> {
-        let mut tx = self.db.write().await?;
-        if !sign_ups::note_directory(&mut tx, sign_up, directory).await? {
-            let unwanted = SignUp {
-                id: self.ids.random(),
-                request_id: sign_up.inner_request_id("unwanted"),
-                state: SignUpState::Abandoning,
-                ..sign_up.clone()
-            };
-            sign_ups::insert(&mut tx, &unwanted).await?;
-            sign_ups::note_directory(&mut tx, &unwanted, directory).await?;
-        }
-        Ok(tx.commit_bookkeeping().await?)
     }
 
     /// Gives up a sign-up that has not written anything here; its label is free afterwards.

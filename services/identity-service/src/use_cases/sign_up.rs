@@ -10,7 +10,7 @@ use access::{Call, Caller, Permit, roles};
 use database::change_log::{Change, ChangeKind};
 use database::fail_point::{self, FailPoint};
 use database::{StoreError, Tx, change_log, retry};
-use kernel::{Refusal, RequestId, RoleAssignmentId, UserId, Violations, new_ids};
+use kernel::{DirectoryId, Refusal, RequestId, RoleAssignmentId, UserId, Violations, new_ids};
 
 use super::{LEAST_WAIT, UseCases};
 use crate::SignUpPolicy;
@@ -200,6 +200,23 @@ impl UseCases {
         }
         let later = self.gone_on(&sign_up, &made, command.request_id).await?;
         later.ok_or(Refused::Defect("a sign-up neither went on nor stayed"))
+    }
+
+    /// Notes the directory that an attempt has made, so that somebody gives it up if nobody needs it. Where the attempt
+    /// has made way for another one, it is noted as a sign-up of its own, which is left nothing but to be given up.
+    async fn note(&self, sign_up: &SignUp, directory: DirectoryId) -> Result<(), Refused> {
+        let mut tx = self.db.write().await?;
+        if !sign_ups::note_directory(&mut tx, sign_up, directory).await? {
+            let unwanted = SignUp {
+                id: self.ids.random(),
+                request_id: sign_up.inner_request_id("unwanted"),
+                state: SignUpState::Abandoning,
+                ..sign_up.clone()
+            };
+            sign_ups::insert(&mut tx, &unwanted).await?;
+            sign_ups::note_directory(&mut tx, &unwanted, directory).await?;
+        }
+        Ok(tx.commit_bookkeeping().await?)
     }
 
     /// The local transaction: it happens once, whoever races; `None` when somebody else was faster.
