@@ -38,10 +38,15 @@ impl Databases {
         };
         let [of_directory, of_identity, of_subscription] = Self::NAMES.map(settings);
         // At once: on an empty folder, making the schemas is most of what a start takes.
+        let (of_theirs, of_people, of_orders) = (
+            directory_service::migrations(),
+            identity_service::migrations(),
+            subscription_service::migrations(),
+        );
         let (directory, identity, subscription) = tokio::try_join!(
-            Db::open(&of_directory, &directory_service::migrations()),
-            Db::open(&of_identity, &identity_service::migrations()),
-            Db::open(&of_subscription, &subscription_service::migrations()),
+            Db::open(&of_directory, &of_theirs),
+            Db::open(&of_identity, &of_people),
+            Db::open(&of_subscription, &of_orders),
         )?;
         Ok(Self { directory, identity, subscription })
     }
