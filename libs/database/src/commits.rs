@@ -8,13 +8,13 @@ use kernel::DirectoryId;
 use tokio::sync::Notify;
 
 /// Told the directories whose change log a COMMIT may have added to.
-pub(crate) type Observer = Arc<dyn Fn(&[DirectoryId]) + Send + Sync>;
+pub type CommitObserver = Arc<dyn Fn(&[DirectoryId]) + Send + Sync>;
 
 /// Those who are told; clones tell the same ones.
 #[derive(Clone, Default)]
 pub(crate) struct Commits {
     changed: Arc<Notify>,
-    observers: Arc<RwLock<Vec<Observer>>>,
+    observers: Arc<RwLock<Vec<CommitObserver>>>,
 }
 
 impl Commits {
@@ -22,7 +22,7 @@ impl Commits {
         Arc::clone(&self.changed)
     }
 
-    pub(crate) fn observe(&self, observer: Observer) {
+    pub(crate) fn observe(&self, observer: CommitObserver) {
         self.observers.write().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::DirectoryId;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use crate::commits::Commits;
+use crate::commits::{CommitObserver, Commits};
 use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::on;
@@ -119,7 +118,7 @@ impl Db {
     /// before the committing caller is answered, and whether or not that caller still waits.
     ///
     /// It is told the directories whose change log the transaction added to; it must neither block nor panic.
-    pub fn on_commit(&self, observer: Arc<dyn Fn(&[DirectoryId]) + Send + Sync>) {
+    pub fn on_commit(&self, observer: CommitObserver) {
         self.commits.observe(observer);
     }
 

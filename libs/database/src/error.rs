@@ -1,5 +1,6 @@
 //! What can go wrong with a database, told apart by what the caller can do about it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use kernel::reason;
@@ -125,7 +126,7 @@ const fn kind_in_sqlite(code: u32) -> Kind {
 /// Whether a unit lost its turn: it has done nothing, and can be repeated (K10).
 fn is_turn_over(error: &sqlx::Error) -> bool {
     let sqlx::Error::Io(error) = error else { return false };
-    error.get_ref().is_some_and(|cause| cause.is::<TurnOver>())
+    error.get_ref().is_some_and(<dyn Error + Send + Sync + 'static>::is::<TurnOver>)
 }
 
 /// Whether others hold what a statement needs.

@@ -24,6 +24,7 @@ mod url;
 pub mod verify;
 mod writer;
 
+pub use commits::CommitObserver;
 pub use connect::{Db, OpenError, Settings};
 pub use error::StoreError;
 pub use migrate::Migrations;
