@@ -48,7 +48,7 @@ enum NotServing {
     #[error("{0} refuses: {1}")]
     Refused(String, String),
     #[error("{0} is not serving")]
-    NotServing(String),
+    Refrains(String),
 }
 
 /// Asks, says the outcome on one line, and gives 0 for a process that serves and 1 for any other.
@@ -82,7 +82,7 @@ async fn ask(
     match answer.map(|answer| answer.into_inner().status()) {
         Ok(ServingStatus::Serving) => Ok(target),
         Ok(ServingStatus::NotServing | ServingStatus::Unknown | ServingStatus::ServiceUnknown) => {
-            Err(NotServing::NotServing(target))
+            Err(NotServing::Refrains(target))
         }
         Err(status) => Err(NotServing::Refused(target, told(&status))),
     }
@@ -147,7 +147,7 @@ fn here(listen: SocketAddr) -> Result<SocketAddr, NotServing> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        IpAddr::V4(_) | IpAddr::V6(_) => listen.ip(),
     };
     Ok(SocketAddr::new(ip, listen.port()))
 }

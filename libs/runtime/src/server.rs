@@ -223,13 +223,11 @@ impl tower::Service<Request<Body>> for Dispatch {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        match self.services.iter().find(|service| service.serves(path)) {
-            Some(service) => tower::Service::call(&mut service.clone(), request),
-            None => {
-                let answer = self.clone().infrastructure(request);
-                Box::pin(async move { Ok(answer.await) })
-            }
+        if let Some(service) = self.services.iter().find(|service| service.serves(path)) {
+            return tower::Service::call(&mut service.clone(), request);
         }
+        let answer = self.clone().infrastructure(request);
+        Box::pin(async move { Ok(answer.await) })
     }
 }
 

@@ -200,14 +200,11 @@ impl ServiceOptions {
         let text = required("--database-url", self.database_url.as_ref(), checking);
         let url = text
             .and_then(|text| checking.problems.take("--database-url", text.expose().parse::<DatabaseUrl>()));
-        let connections = match self.database_connections.parse() {
-            // One writes while another reads; a pool of one would wait for itself.
-            Ok(connections @ 2..=1_000) => Some(connections),
-            Ok(_) | Err(_) => {
-                checking.problems.add("--database-connections", "must be a whole number from 2 to 1000");
-                None
-            }
-        };
+        // One writes while another reads; a pool of one would wait for itself.
+        let connections = self.database_connections.parse().ok().filter(|count| (2..=1_000).contains(count));
+        if connections.is_none() {
+            checking.problems.add("--database-connections", "must be a whole number from 2 to 1000");
+        }
         Some(database::Settings { postgres_connections: connections?, ..database::Settings::at(url?) })
     }
 }
