@@ -82,6 +82,17 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// How soon it answers after a start, and what it holds at rest.
+    Starts {
+        /// How Tenure is run.
+        #[arg(long, default_value = "embedded")]
+        mode: Mode,
+        /// Directories of the subject.
+        #[arg(long, default_value_t = 1)]
+        directories: usize,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Puts the tables of a report between the marks of a Markdown file.
     Tables {
         /// The report.
@@ -157,6 +168,13 @@ async fn run(command: Command) -> Result<(), Failed> {
             let spec = plan::spec(work, mode, clients, directories);
             measured(&options, 5, async |bench, report| {
                 plan::run(bench, report, &options.report, &[spec]).await
+            })
+            .await
+        }
+        Command::Starts { mode, directories, options } => {
+            measured(&options, 5, async |bench, report| {
+                report.starts.push(bench.starts(mode, directories).await?);
+                report.write(&options.report)
             })
             .await
         }
