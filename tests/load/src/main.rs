@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bare::BareKind;
 use crate::bench::{Bench, Pace};
@@ -133,13 +134,24 @@ struct Options {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(run(cli.command)));
+    let ended =
+        runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(until_stopped(run(cli.command))));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             let _ = writeln!(std::io::stderr(), "load: {failed}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ends on a signal by dropping what runs, so that no process or database is left behind.
+async fn until_stopped(running: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = running => ended,
+        _ = terminated.recv() => Err("told to end".into()),
+        interrupted = tokio::signal::ctrl_c() => Err(interrupted.map_or_else(Into::into, |()| "interrupted".into())),
     }
 }
 
