@@ -83,7 +83,8 @@ impl Bench {
         };
         let (collector, swallowing) = server("collector")?;
         let around = Surroundings { bin_dir: bin_dir.to_owned(), collector, scratch: scratch.to_owned() };
-        let templates = templates.join(version(&bin_dir.join("tenure"))?);
+        // The names of databases follow from it, and a server may serve several checkouts.
+        let templates = std::path::absolute(templates)?.join(version(&bin_dir.join("tenure"))?);
         let arenas = HashMap::new();
         Ok(Self { around, templates, pace, echo: server("echo")?, arenas, copies: 0, _collector: swallowing })
     }

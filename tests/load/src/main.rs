@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bare::BareKind;
 use crate::bench::{Bench, Pace};
@@ -82,6 +83,17 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// How soon it answers after a start, and what it holds at rest.
+    Starts {
+        /// How Tenure is run.
+        #[arg(long, default_value = "embedded")]
+        mode: Mode,
+        /// Directories of the subject.
+        #[arg(long, default_value_t = 1)]
+        directories: usize,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Puts the tables of a report between the marks of a Markdown file.
     Tables {
         /// The report.
@@ -122,13 +134,24 @@ struct Options {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(run(cli.command)));
+    let ended =
+        runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(until_stopped(run(cli.command))));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             let _ = writeln!(std::io::stderr(), "load: {failed}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ends on a signal by dropping what runs, so that no process or database is left behind.
+async fn until_stopped(running: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = running => ended,
+        _ = terminated.recv() => Err("told to end".into()),
+        interrupted = tokio::signal::ctrl_c() => Err(interrupted.map_or_else(Into::into, |()| "interrupted".into())),
     }
 }
 
@@ -157,6 +180,13 @@ async fn run(command: Command) -> Result<(), Failed> {
             let spec = plan::spec(work, mode, clients, directories);
             measured(&options, 5, async |bench, report| {
                 plan::run(bench, report, &options.report, &[spec]).await
+            })
+            .await
+        }
+        Command::Starts { mode, directories, options } => {
+            measured(&options, 5, async |bench, report| {
+                report.starts.push(bench.starts(mode, directories).await?);
+                report.write(&options.report)
             })
             .await
         }

@@ -174,9 +174,9 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` without a figure.
+    /// `None` without a figure; one that was divided by nothing is none.
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut figures: Vec<f64> = figures.into_iter().collect();
+        let mut figures: Vec<f64> = figures.into_iter().filter(|figure| figure.is_finite()).collect();
         figures.sort_by(f64::total_cmp);
         let (least, most) = (*figures.first()?, *figures.last()?);
         let upper = figures.len() / 2;

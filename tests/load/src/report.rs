@@ -49,12 +49,14 @@ pub(crate) struct Cell {
     pub(crate) ratios: Vec<Ratio>,
 }
 
-/// Calls a second of one, divided by those of the other in the same round.
+/// A figure of one, divided by that of the other in the same round.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ratio {
     pub(crate) of: String,
     pub(crate) to: String,
     pub(crate) per_second: Spread,
+    /// A baseline that drives itself has its clients' processor time in its own.
+    pub(crate) cpu_per_call: Spread,
 }
 
 /// How a subject starts and what it holds at rest.
@@ -84,8 +86,15 @@ impl Cell {
             // Every baseline, and the subjects before it: the larger is compared with the smaller.
             let others = results.iter().enumerate().filter(|(at, other)| !is_subject(other) || *at < index);
             for (_, other) in others {
-                if let Some(per_second) = Spread::ratio(one, other, |sample| sample.per_second) {
-                    ratios.push(Ratio { of: one.name.clone(), to: other.name.clone(), per_second });
+                let per_second = Spread::ratio(one, other, |sample| sample.per_second);
+                let cpu = Spread::ratio(one, other, |sample| sample.cpu_us_per_call);
+                if let Some((per_second, cpu_per_call)) = per_second.zip(cpu) {
+                    ratios.push(Ratio {
+                        of: one.name.clone(),
+                        to: other.name.clone(),
+                        per_second,
+                        cpu_per_call,
+                    });
                 }
             }
         }
