@@ -16,7 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::Failed;
 use crate::drive::{Counter, Work};
@@ -27,6 +27,7 @@ use crate::statements::{Rows, Statements};
 /// Connections as Tenure has them.
 const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_READERS: u32 = 4;
+const HASHES_AT_ONCE: usize = 2;
 /// The most that is committed together.
 const MOST_IN_GROUP: usize = 256;
 
@@ -101,7 +102,8 @@ struct Bare {
 }
 
 enum Engine {
-    Argon2,
+    /// As many hashes at once as Tenure computes; the others wait, so that none of the two ever idles.
+    Argon2(Arc<Semaphore>),
     /// Writes go to the one who commits them in groups.
     SqliteWrites(mpsc::Sender<Job>),
     SqliteReads(SqlitePool, Statements, Rows),
@@ -116,7 +118,7 @@ struct Job {
 impl Bare {
     async fn open(kind: BareKind, database: &str) -> Result<Self, Failed> {
         let engine = match (kind.statements(), database.strip_prefix("sqlite:")) {
-            (None, _) => Engine::Argon2,
+            (None, _) => Engine::Argon2(Arc::new(Semaphore::new(HASHES_AT_ONCE))),
             (Some(statements), Some(path)) => sqlite(statements, PathBuf::from(path)).await?,
             (Some(statements), None) => {
                 let options = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS);
@@ -133,7 +135,14 @@ impl Work for Bare {
     async fn call(&self, _client: usize) -> Result<(), Failed> {
         let number = self.numbers.next();
         match &self.engine {
-            Engine::Argon2 => tokio::task::spawn_blocking(hash).await?,
+            Engine::Argon2(places) => {
+                let place = Arc::clone(places).acquire_owned().await?;
+                let hashed = tokio::task::spawn_blocking(move || {
+                    let _held = place;
+                    hash()
+                });
+                hashed.await?
+            }
             Engine::SqliteWrites(writer) => {
                 let (done, answer) = oneshot::channel();
                 writer.send(Job { number, done }).await.map_err(|_| "the writer has ended")?;

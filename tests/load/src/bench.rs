@@ -112,9 +112,7 @@ impl Bench {
             contestants.push(Contestant::Called { name: "echo".to_owned(), work, processes });
         }
         for (kind, (process, _data)) in &mut bare {
-            // A hash fills a core: more at once than cores measure the queue.
-            let clients = (*kind == BareKind::Argon2).then_some(2);
-            contestants.push(Contestant::Bare { name: format!("bare {kind}"), process, clients });
+            contestants.push(Contestant::Bare { name: format!("bare {kind}"), process });
         }
         let Pace { rounds: count, warm_up, counted } = self.pace;
         let results =

@@ -81,8 +81,6 @@ pub(crate) enum Contestant<'a> {
         name: String,
         /// The process.
         process: &'a mut Process,
-        /// As many clients, whatever the round has.
-        clients: Option<usize>,
     },
 }
 
@@ -105,8 +103,7 @@ impl Contestant<'_> {
                 sample.unrest_seconds = rest(processes).await?.as_secs_f64();
                 Ok(sample)
             }
-            Self::Bare { process, clients, .. } => {
-                let shape = Closed { clients: clients.unwrap_or(shape.clients), ..shape };
+            Self::Bare { process, .. } => {
                 let answer = process.ask(&serde_json::to_string(&Order::from(shape))?)?;
                 let answered: Result<Sample, String> = serde_json::from_str(&answer)?;
                 let sample = answered?;
