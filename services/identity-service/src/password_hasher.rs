@@ -2,13 +2,17 @@
 //!
 //! Which passwords are acceptable is `domain/password.rs`' matter.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, password_hash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::domain::password::{ClaimedPassword, Password};
 use crate::domain::refused::Refused;
@@ -17,6 +21,12 @@ use crate::domain::refused::Refused;
 const AT_ONCE: usize = 2;
 /// When somebody who found the queue full may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How far behind everything else hashes are computed, on the scale of `nice`.
+const NICENESS: i32 = 10;
+/// The hash that the password of an unknown user is compared with: the same work, and, being 32 random bytes, the hash
+/// of nothing that anybody knows.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$xVD5FZcdtDqTx488L6SzvNVnnws/TGd0yaxszOjIx3M";
 
 /// The pool that all hashing goes through.
 #[derive(Debug, Clone)]
@@ -25,9 +35,10 @@ pub(crate) struct PasswordHasher {
     /// Half of the queue: sign-ups hold their places while a peer answers, and must leave some to sign-ins.
     signing_up: Arc<Semaphore>,
     running: Arc<Semaphore>,
-    /// The hash that the password of an unknown user is compared with: the same work, and never equal.
-    nobody: Arc<str>,
+    threads: mpsc::Sender<Job>,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// A place in the queue; whoever has none is told so before anything is spent.
 #[derive(Debug)]
@@ -39,14 +50,11 @@ pub(crate) struct Place {
 impl PasswordHasher {
     /// A pool whose queue has this many places.
     pub(crate) fn new(queue: usize) -> Self {
-        let salt = b"nobody has this.";
-        let hash = Argon2::default().hash_password_with_salt(b"no password is empty or this", salt);
-        let nobody: PasswordHash = hash.expect("Argon2 hashes any short text with a salt of 16 bytes");
         Self {
             queue: Arc::new(Semaphore::new(queue.max(1))),
             signing_up: Arc::new(Semaphore::new((queue / 2).max(1))),
             running: Arc::new(Semaphore::new(AT_ONCE)),
-            nobody: nobody.to_string().into(),
+            threads: start_threads(),
         }
     }
 
@@ -81,7 +89,7 @@ impl PasswordHasher {
         hash: Option<&str>,
     ) -> Result<bool, Refused> {
         let known = hash.is_some();
-        let hash = hash.map_or_else(|| self.nobody.to_string(), ToOwned::to_owned);
+        let hash = hash.unwrap_or(NOBODY).to_owned();
         let fits = self
             .run(place, move || {
                 let parsed = PasswordHash::new(&hash).map_err(|_| ())?;
@@ -100,12 +108,38 @@ impl PasswordHasher {
     ) -> Result<T, Refused> {
         let turn = Arc::clone(&self.running).acquire_owned().await;
         let turn = turn.map_err(|_| Refused::Defect("the hash pool is closed"))?;
-        let done = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || {
             let _held = (place, turn);
-            work()
+            // Whoever asked may have gone.
+            let _ = done.send(work());
         });
-        done.await.map_err(|_| Refused::Defect("a hash ended early"))
+        self.threads.send(job).map_err(|_| Refused::Defect("the hash pool has ended"))?;
+        result.await.map_err(|_| Refused::Defect("a hash ended early"))
     }
+}
+
+/// Starts the threads that hash; they end with the last who can send to them.
+///
+/// Threads of their own: what a hash takes of memory stays with the thread that computed it, and tokio would start
+/// hundreds; and they run behind everything else, so that checks stay fast while many people sign in (K18).
+fn start_threads() -> mpsc::Sender<Job> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..AT_ONCE {
+        let jobs = Arc::clone(&jobs);
+        let started = thread::Builder::new().name("password-hash".to_owned()).spawn(move || {
+            let _ = setpriority_process(Some(gettid()), NICENESS);
+            loop {
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(job) = job else { return };
+                // The one who waits is told by what the job drops.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+        });
+        started.expect("a process that cannot start a thread cannot serve");
+    }
+    sender
 }
 
 /// One of the places, or a refusal at once.
@@ -139,6 +173,29 @@ mod tests {
         let pool = PasswordHasher::new(4);
         let claimed = ClaimedPassword::new("no password is empty or this");
         assert!(!pool.verify(pool.place().unwrap(), claimed, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_what_a_known_one_does() {
+        let pool = PasswordHasher::new(4);
+        let hash = pool.hash(pool.place().unwrap(), Password::parse("Passw0rd!").unwrap()).await.unwrap();
+        let (known, nobody) = (PasswordHash::new(&hash).unwrap(), PasswordHash::new(NOBODY).unwrap());
+        assert_eq!(
+            (known.algorithm, known.version, &known.params),
+            (nobody.algorithm, nobody.version, &nobody.params)
+        );
+        let length = |hash: &PasswordHash| hash.hash.as_ref().map(|output| output.len());
+        assert_eq!(length(&known), length(&nobody));
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_panics_stops_no_later_one() {
+        let pool = PasswordHasher::new(4);
+        for _ in 0..AT_ONCE {
+            let refused = pool.run(pool.place().unwrap(), || panic!("on purpose")).await;
+            assert!(matches!(refused, Err::<(), _>(Refused::Defect(_))));
+        }
+        assert!(pool.hash(pool.place().unwrap(), Password::parse("Passw0rd!").unwrap()).await.is_ok());
     }
 
     #[test]
