@@ -37,16 +37,16 @@ impl Databases {
             DatabaseSettings::at(url)
         };
         let [of_directory, of_identity, of_subscription] = Self::NAMES.map(settings);
-        // At once: on an empty folder, making the schemas is most of what a start takes.
-        let (of_theirs, of_people, of_orders) = (
+        let migrations = [
             directory_service::migrations(),
             identity_service::migrations(),
             subscription_service::migrations(),
-        );
+        ];
+        // At once: on an empty folder, making the schemas is most of what a start takes.
         let (directory, identity, subscription) = tokio::try_join!(
-            Db::open(&of_directory, &of_theirs),
-            Db::open(&of_identity, &of_people),
-            Db::open(&of_subscription, &of_orders),
+            Db::open(&of_directory, &migrations[0]),
+            Db::open(&of_identity, &migrations[1]),
+            Db::open(&of_subscription, &migrations[2]),
         )?;
         Ok(Self { directory, identity, subscription })
     }

@@ -130,7 +130,7 @@ async fn a_session_revoked_is_denied_at_once_while_others_ask() {
         let leaving = world.sign_in(&cy.user.user_principal_name).await;
         let (stop, mut asking) = ask_all_the_while(&world, &[question(&leaving), question(&cy)]);
         assert_eq!(denial(subscription(&world), question(&leaving)).await, None);
-        let revoke = RevokeSessionRequest { name: leaving.session.name.clone(), ..Default::default() };
+        let revoke = RevokeSessionRequest { name: leaving.session.name.clone() };
         world.sessions().revoke_session(as_bearer(&leaving.token, revoke)).await.unwrap();
         let after = denial(subscription(&world), question(&leaving)).await;
         assert_eq!(after, Some(DenialReason::SessionRevoked));
@@ -186,7 +186,7 @@ async fn after_every_write_the_table_agrees_with_the_database() {
     world.sessions().refresh_session(refresh(&next.refresh_token)).await.unwrap();
     world.sessions().refresh_session(refresh(&cy.refresh_token)).await.unwrap_err();
     assert!(table_agrees(&world, &all).await, "after a session died of a stolen token");
-    let revoke = RevokeSessionRequest { name: bo.session.name.clone(), ..Default::default() };
+    let revoke = RevokeSessionRequest { name: bo.session.name.clone() };
     world.sessions().revoke_session(as_bearer(&bo.token, revoke)).await.unwrap();
     assert!(table_agrees(&world, &all).await, "after revoking a session");
     world.work("sweep").await.unwrap();
@@ -316,21 +316,25 @@ async fn a_commit_whose_caller_is_gone_is_known_all_the_same() {
     let ada = world.founded("contoso").await;
     let cy = world.member(&ada, "cy").await;
     let mut gone_through = 0;
-    for steps in 0..100 {
+    for steps in 0..2_000 {
         denial(subscription(&world), may_attach(&cy)).await;
-        let before = world.count("role_assignments").await;
         // Given up one step later in each round: now and then the COMMIT is on its way.
         let answered = given_up_after(steps % 50, world.assign(&ada, &cy.user, BILLING)).await;
+        // It waits for the row that a COMMIT on its way has changed.
+        world.execute_untold("UPDATE users SET language_code = language_code").await;
         let agrees = async {
             while !table_agrees(&world, &[&cy]).await {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), agrees).await.expect("the table never heard of it");
-        if world.count("role_assignments").await > before {
+        let held = world.assignments(&ada, &format!("principal = \"{}\"", cy.user.name)).await;
+        for held in held {
             gone_through += u32::from(!answered);
-            let held = world.assignments(&ada, &format!("principal = \"{}\"", cy.user.name)).await;
-            world.unassign(&ada.token, &held[0].name).await.unwrap();
+            world.unassign(&ada.token, &held.name).await.unwrap();
+        }
+        if steps >= 100 && gone_through > 0 {
+            break;
         }
     }
     assert!(gone_through > 0, "no COMMIT was on its way");
