@@ -6,7 +6,7 @@ use test_support::database::{EmptyDatabase, empty};
 use crate::process::{Port, Process, Program};
 
 /// Whose tokens all three sign or expect.
-const ISSUER: &str = "https://identity.test";
+pub(crate) const ISSUER: &str = "https://identity.test";
 
 /// What three services stand on, before any of them runs.
 pub(crate) struct Ground {
