@@ -3,6 +3,7 @@
 //! The workers wait for hours in a process. Here they are driven by hand, over the databases that the processes left,
 //! with a clock that is hours ahead.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runtime::clock::{system_clock, system_ids};
@@ -26,6 +27,7 @@ const LATER: Duration = Duration::from_hours(2);
 impl Storm {
     /// The end: everything is looked at once more, from the first entry on; then what was forgotten is cleared up.
     pub(crate) async fn calm(mut self) {
+        self.has_provoked_something();
         self.clients.iter_mut().for_each(|client| client.ledger.look_anew());
         self.look().await;
         self.each(|client, services| Box::pin(client.sessions_go_on(services))).await;
@@ -36,6 +38,19 @@ impl Storm {
         close(databases).await;
         self.system.start_again();
         self.labels_are_not_lost().await;
+    }
+
+    /// A storm in which nothing was left open, or some work was never done, has proven nothing.
+    fn has_provoked_something(&self) {
+        let ledgers = || self.clients.iter().map(|client| &client.ledger);
+        let mut kinds = BTreeMap::<_, usize>::new();
+        for entry in ledgers().flat_map(|ledger| &ledger.acknowledged) {
+            *kinds.entry(entry.intent.kind()).or_default() += 1;
+        }
+        let settled: usize = ledgers().map(|ledger| ledger.settled).sum();
+        let forgotten: usize = ledgers().map(|ledger| ledger.forgotten.len()).sum();
+        self.tell(&format!("acknowledged {kinds:?}, after a crash {settled}; forgotten {forgotten}"));
+        assert!(kinds.len() == Intent::KINDS && settled > 0 && forgotten > 0, "too little has happened");
     }
 
     /// K37: a forgotten sign-up is finished, or its label is free.

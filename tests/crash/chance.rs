@@ -2,7 +2,7 @@
 
 use std::env;
 
-/// A small generator (SplitMix64); nothing here needs more.
+/// A small generator (`SplitMix64`); nothing here needs more.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 

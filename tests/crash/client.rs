@@ -85,6 +85,7 @@ impl Client {
         );
         let (one, twin) = (accepted(&intent, one), accepted(&intent, twin));
         assert!(one.is_same(&twin), "twins of {intent:?} are answered {one:?} and {twin:?}");
+        self.ledger.settled += 1;
         self.learn(intent, token, one);
     }
 

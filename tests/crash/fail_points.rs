@@ -14,7 +14,7 @@ fn places_of(service: Service) -> Vec<FailPoint> {
         FailPoint::BeforeCommit | FailPoint::AfterCommit | FailPoint::InSequencer => true,
         // PostgreSQL makes batches of its own.
         FailPoint::InBatch => engine() == Engine::Sqlite,
-        FailPoint::AfterHold => service == Service::Subscription,
+        FailPoint::AfterLien | FailPoint::AfterHold => service == Service::Subscription,
         FailPoint::AfterCreateDirectory
         | FailPoint::AfterUser
         | FailPoint::AfterActivateDirectory
@@ -28,7 +28,8 @@ const fn times(place: FailPoint) -> &'static [u64] {
     match place {
         FailPoint::BeforeCommit | FailPoint::AfterCommit => &[1, 4, 11],
         FailPoint::InSequencer => &[2],
-        FailPoint::AfterHold
+        FailPoint::AfterLien
+        | FailPoint::AfterHold
         | FailPoint::AfterCreateDirectory
         | FailPoint::AfterUser
         | FailPoint::AfterActivateDirectory
@@ -41,7 +42,6 @@ async fn dies_everywhere(system: System, process: usize, places: Vec<FailPoint>)
     let mut storm = Storm::over(system, set_by("CRASH_SEED", 11));
     for place in places {
         for nth in times(place) {
-            println!("process {process} dies at {}:{nth}", place.name());
             storm.round(Death::At { place, nth: *nth, process }).await;
         }
     }
@@ -64,7 +64,6 @@ async fn three_processes_survive_the_end_of_each_at_every_place_of_its_own() {
         let process = storm.system.process_of(service);
         for place in places_of(service) {
             for nth in times(place) {
-                println!("{service} dies at {}:{nth}", place.name());
                 storm.round(Death::At { place, nth: *nth, process }).await;
             }
         }

@@ -96,6 +96,23 @@ impl Intent {
         })
     }
 
+    /// How many kinds there are.
+    pub(crate) const KINDS: usize = 8;
+
+    /// What kind of thing it is.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::SignUp(_) => "sign up",
+            Self::SignIn { .. } => "sign in",
+            Self::CreateUser(_) => "create a user",
+            Self::AssignRole(_) => "assign a role",
+            Self::Attach(_) => "attach",
+            Self::SignUpAzure(_) => "sign up for Azure",
+            Self::Refresh { .. } => "refresh",
+            Self::Revoke { .. } => "revoke",
+        }
+    }
+
     /// Whether an answer can be had again, however often and late: it is recorded under the request's id (P-9).
     pub(crate) const fn is_recorded(&self) -> bool {
         match self {

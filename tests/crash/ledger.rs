@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     pub(crate) sessions: Vec<OpenSession>,
     /// Sessions that were revoked.
     pub(crate) ended: Vec<OpenSession>,
+    /// How many of the acknowledged were asked for again.
+    pub(crate) settled: usize,
     /// How many entries have been looked at.
     looked_at: usize,
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use database::fail_point::FailPoint;
 use tokio::task::JoinSet;
@@ -31,15 +31,19 @@ pub(crate) enum Death {
 pub(crate) struct Storm {
     pub(crate) system: System,
     pub(crate) clients: Vec<Client>,
+    seed: u64,
+    begun: Instant,
 }
 
 impl Storm {
     pub(crate) fn over(system: System, seed: u64) -> Self {
-        Self { system, clients: (0..CLIENTS).map(|number| Client::new(number, seed)).collect() }
+        let clients = (0..CLIENTS).map(|number| Client::new(number, seed)).collect();
+        Self { system, clients, seed, begun: Instant::now() }
     }
 
     /// One round: work, a death, the way back, and a look at everything.
     pub(crate) async fn round(&mut self, death: Death) {
+        self.tell(&format!("{death:?}"));
         if let Death::At { place, nth, process } = death {
             self.system.arm(process, place, nth);
         }
@@ -47,6 +51,12 @@ impl Storm {
         self.system.start_again();
         self.each(|client, services| Box::pin(client.settle(services))).await;
         self.look().await;
+    }
+
+    /// Says what happens, for whoever reads how a test failed.
+    #[expect(clippy::print_stdout, reason = "the test's own output is shown where it fails")]
+    pub(crate) fn tell(&self, what: &str) {
+        println!("seed {}, {:.1} s: {what}", self.seed, self.begun.elapsed().as_secs_f64());
     }
 
     /// The clients work while somebody dies.

@@ -2,10 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use access::Service;
 use database::fail_point::{FailPoint, VARIABLE};
-use database::{Db, Migrations, Settings};
+use database::{Db, Migrations, OpenError, Settings};
 use runtime::keys::KeyFolder;
 use tempfile::TempDir;
 use tenure::embedded::Databases;
@@ -90,7 +91,7 @@ impl System {
     pub(crate) fn start_again(&mut self) {
         for (process, stopped) in self.processes.iter_mut().zip(&mut self.stopped) {
             if let Some(program) = stopped.take() {
-                *process = Some(block_in_place(|| program.start()));
+                *process = Some(block_in_place(|| start_when_there_is_room(&program)));
             }
         }
     }
@@ -128,7 +129,7 @@ impl System {
         let open = async |service, migrations: Migrations| {
             let mut settings = Settings::at(self.database_url(service).parse().unwrap());
             settings.postgres_connections = 2;
-            Db::open(&settings, &migrations).await.unwrap()
+            open_when_there_is_room(&settings, &migrations).await
         };
         Databases {
             directory: open(Service::Directory, directory_service::migrations()).await,
@@ -161,6 +162,34 @@ impl System {
         match self.ground {
             Standing::Embedded { .. } => "tenure",
             Standing::Split(_) => ISSUER,
+        }
+    }
+}
+
+/// Starts a program. A database server that others keep busy may have no room for it yet.
+fn start_when_there_is_room(program: &Program) -> Process {
+    let begun = Instant::now();
+    loop {
+        match program.try_start() {
+            Ok(process) => return process,
+            Err(told) => {
+                let is_full = told.contains("cannot connect to the database") && begun.elapsed() < PATIENCE;
+                assert!(is_full, "it does not start again: {told}");
+            }
+        }
+    }
+}
+
+/// As [`start_when_there_is_room`], for a database.
+async fn open_when_there_is_room(settings: &Settings, migrations: &Migrations) -> Db {
+    let begun = Instant::now();
+    loop {
+        match Db::open(settings, migrations).await {
+            Ok(db) => return db,
+            Err(error) => {
+                let is_full = matches!(error, OpenError::Connect(_)) && begun.elapsed() < PATIENCE;
+                assert!(is_full, "it does not open: {error:?}");
+            }
         }
     }
 }
