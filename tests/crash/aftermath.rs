@@ -12,12 +12,10 @@ use subscription_service::PriceList;
 use tenure::embedded::{Databases, Deps, Embedded};
 use test_support::clock::ManualClock;
 use test_support::database::number;
-use tonic::Status;
-use tonic_types::StatusExt as _;
 
 use crate::client::{PATIENCE, insist, request_id};
 use crate::halves::{ids, logs_are_whole, nothing_is_half};
-use crate::intent::Intent;
+use crate::intent::{Intent, reason};
 use crate::storm::Storm;
 use crate::system::{System, close};
 
@@ -133,9 +131,4 @@ async fn nothing_is_left(databases: &Databases) {
     assert_eq!(active, known, "directories that are active there, and here");
     let liens = ids(directory, "SELECT id FROM liens").await;
     assert_eq!(liens, ids(subscription, "SELECT lien FROM holds").await, "liens, and what is held by them");
-}
-
-/// What the first detail of an error says to programs.
-fn reason(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }

@@ -14,6 +14,7 @@ use api::subscription::v1::{
     AttachOffice365SubscriptionRequest, Order, SignUpAzureSubscriptionRequest, Subscription,
 };
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
 
 use crate::system::Services;
 
@@ -147,16 +148,23 @@ fn placed(subscription: Option<Subscription>, order: Option<Order>) -> Answer {
 /// Whether an error leaves open what has happened, or says to come again; anything else is a refusal.
 pub(crate) fn is_open(status: &Status) -> bool {
     let is_of_the_transport = std::error::Error::source(status).is_some();
+    let is_to_be_repeated = reason(status) != "SIGN_UP_ABANDONED";
     is_of_the_transport
-        || matches!(
-            status.code(),
-            Code::Unavailable
-                | Code::Unknown
-                | Code::Cancelled
-                | Code::DeadlineExceeded
-                | Code::Aborted
-                | Code::ResourceExhausted
-        )
+        || is_to_be_repeated
+            && matches!(
+                status.code(),
+                Code::Unavailable
+                    | Code::Unknown
+                    | Code::Cancelled
+                    | Code::DeadlineExceeded
+                    | Code::Aborted
+                    | Code::ResourceExhausted
+            )
+}
+
+/// What the first detail of an error says to programs.
+pub(crate) fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
 pub(crate) fn with_token<M>(message: M, token: &str) -> Request<M> {
