@@ -9,7 +9,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use crate::process::{Port, Process, Program};
 
 /// Whose tokens all three sign or expect.
-const ISSUER: &str = "https://identity.test";
+pub(crate) const ISSUER: &str = "https://identity.test";
 
 /// What three services stand on, before any of them runs.
 pub(crate) struct Ground {

@@ -5,6 +5,8 @@
 /// Where a process can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailPoint {
+    /// The lien stands in its context; the hold still says that it is being taken.
+    AfterLien,
     /// The lien is taken and the hold noted; nothing of the order is written.
     AfterHold,
     /// A transaction has written all its rows.
@@ -27,7 +29,8 @@ pub enum FailPoint {
 
 impl FailPoint {
     /// All of them, for a test that tries each.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::AfterLien,
         Self::AfterHold,
         Self::BeforeCommit,
         Self::AfterCommit,
@@ -42,6 +45,7 @@ impl FailPoint {
     /// The name by which a process is told.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AfterLien => "after-lien",
             Self::AfterHold => "after-hold",
             Self::BeforeCommit => "before-commit",
             Self::AfterCommit => "after-commit",

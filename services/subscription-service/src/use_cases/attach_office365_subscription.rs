@@ -4,7 +4,6 @@
 use access::permission::AttachOffice365 as Right;
 use access::{Call, Consistency, Permit};
 use database::change_log::{self, Change, ChangeKind};
-use database::fail_point::{self, FailPoint};
 use database::{Tx, hold, idempotency};
 use kernel::{DirectoryId, OrderId, Principal, SubscriptionId};
 
@@ -64,7 +63,6 @@ impl UseCases {
                 return Ok(looked);
             }
             self.ensure_hold(order.directory).await?;
-            fail_point::reached(FailPoint::AfterHold);
         }
         database::retry(call, || self.attach_once(&judged)).await
     }

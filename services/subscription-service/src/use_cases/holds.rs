@@ -3,6 +3,7 @@
 //! Every ordering transaction locks the hold's row itself; here stand only the steps outside of transactions.
 
 use database::StoreError;
+use database::fail_point::{self, FailPoint};
 use database::hold::{self, Hold};
 use kernel::{DirectoryId, Timestamp};
 
@@ -24,13 +25,18 @@ impl UseCases {
     pub(crate) async fn ensure_hold(&self, directory: DirectoryId) -> Result<(), Refused> {
         self.finish_release(directory).await?;
         let hold = hold::begin(&self.db, directory, HOLD_REASON, self.clock.now()).await?;
-        if let Hold::Taking(revision) = hold { self.take(directory, revision).await } else { Ok(()) }
+        if let Hold::Taking(revision) = hold {
+            self.take(directory, revision).await?;
+        }
+        fail_point::reached(FailPoint::AfterHold);
+        Ok(())
     }
 
     /// Takes the lien of a revision that the hold's row names; taken twice, it is the same one.
     async fn take(&self, directory: DirectoryId, revision: i64) -> Result<(), Refused> {
         match self.directory.take_lien(directory, revision).await? {
             LienAnswer::Stands(lien) => {
+                fail_point::reached(FailPoint::AfterLien);
                 let now = self.clock.now();
                 Ok(hold::held(&self.db, directory, HOLD_REASON, lien, revision, now).await?)
             }
