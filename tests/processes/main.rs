@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod balancer;
 mod client;
+mod fleet;
 mod process;
+mod replicas;
 mod split;
 mod three_processes;
+mod wire;
