@@ -9,15 +9,24 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Collected, Full};
 use system_tests::people::{Wire, reason};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 /// How long a client goes on trying.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How long it waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a client is told to repeat, and nothing else. Behind UNAVAILABLE alone there was no connection.
+const DOCUMENTED: [&str; 5] = [
+    "Unavailable/",
+    "Unavailable/DEPENDENCY_UNAVAILABLE",
+    "Unavailable/STORAGE_UNAVAILABLE",
+    "Unavailable/COMMIT_OUTCOME_UNKNOWN",
+    "Aborted/WRITE_CONFLICT",
+];
 
 /// What the replicas told clients to repeat, and how often.
 #[derive(Debug, Clone, Default)]
@@ -38,23 +47,22 @@ impl Repeated {
 struct Client {
     replicas: Arc<[Channel]>,
     turn: Arc<AtomicUsize>,
-    repeats: fn(&Status) -> bool,
+    patience: Duration,
     repeated: Repeated,
 }
 
-/// Others wrote at the same time: the answer itself says to repeat the call soon.
-pub(crate) fn is_conflict(status: &Status) -> bool {
-    reason(status) == "Aborted/WRITE_CONFLICT"
+/// Calls go to the replicas by turns; one that is not served is repeated as it was, and noted.
+pub(crate) fn by_turns(replicas: Vec<Channel>, repeated: Repeated) -> Wire {
+    client(Client { replicas: replicas.into(), turn: Arc::default(), patience: PATIENCE, repeated })
 }
 
-/// Nobody served the call, or it is not known whether somebody did.
-pub(crate) fn is_not_served(status: &Status) -> bool {
-    status.code() == Code::Unavailable || is_conflict(status)
+/// Calls go to one replica, once.
+pub(crate) fn once(replica: Channel) -> Wire {
+    let (replicas, repeated) = (Arc::new([replica]), Repeated::default());
+    client(Client { replicas, turn: Arc::default(), patience: Duration::ZERO, repeated })
 }
 
-/// Calls go to the replicas by turns; one that is refused for such a cause is repeated as it was, and noted.
-pub(crate) fn by_turns(replicas: Vec<Channel>, repeats: fn(&Status) -> bool, repeated: Repeated) -> Wire {
-    let client = Client { replicas: replicas.into(), turn: Arc::default(), repeats, repeated };
+fn client(client: Client) -> Wire {
     Wire::new(tower::service_fn(move |request| {
         let client = client.clone();
         async move { client.call(request).await }
@@ -73,8 +81,8 @@ impl Client {
                 Ok((headers, answer)) => refusal(headers, answer),
                 Err(status) => Some(status.clone()),
             };
-            match status.filter(self.repeats) {
-                Some(status) if began.elapsed() < PATIENCE => self.repeated.note(&status),
+            match status.filter(is_not_served) {
+                Some(status) if began.elapsed() < self.patience => self.repeated.note(&status),
                 _ => return answer.map(|(headers, answer)| response(headers, answer)),
             }
             tokio::time::sleep(PAUSE).await;
@@ -84,6 +92,11 @@ impl Client {
     fn next(&self) -> Channel {
         self.replicas[self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len()].clone()
     }
+}
+
+/// Nobody served the call, it is not known whether somebody did, or others wrote at the same time.
+fn is_not_served(status: &Status) -> bool {
+    DOCUMENTED.contains(&reason(status).as_str())
 }
 
 /// The whole answer; a connection that is refused or breaks is UNAVAILABLE, as clients of other makers call it too.

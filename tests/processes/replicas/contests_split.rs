@@ -8,6 +8,7 @@ use system_tests::people::together;
 use tokio::sync::{Barrier, Mutex};
 
 use crate::fleet::{Fleet, REPLICAS, is_not_for_sqlite};
+use crate::wire::Repeated;
 
 /// How often each contest is held.
 const ROUNDS: usize = 4;
@@ -36,12 +37,15 @@ async fn every_contest_has_one_winner_over_two_replicas() {
         return;
     }
     let fleet = Fleet::start().await;
+    let repeated = Repeated::default();
+    let place = fleet.place(&repeated);
     for round in 0..ROUNDS {
-        hold_all(&fleet.place(), round).await;
+        hold_all(&place, round).await;
     }
     for duel in 0..ROUNDS * 8 {
-        fleet.place().two_administrators_remove_each_other(&format!("duel-{duel}")).await;
+        place.two_administrators_remove_each_other(&format!("duel-{duel}")).await;
     }
+    println!("repeated: {:?}", repeated.seen());
     fleet.assert_change_logs_intact().await;
     let logs = fleet.logs();
     for told in [" ERROR ", "a background duty"] {

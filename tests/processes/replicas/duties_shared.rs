@@ -9,6 +9,7 @@ use system_tests::people::{E3, reason, together};
 
 use crate::fleet::{Fleet, REPLICAS, is_not_for_sqlite, until};
 use crate::process::Program;
+use crate::wire::Repeated;
 
 /// How many purchases and how many sign-ups are cut off.
 const CUT_OFF: usize = 6;
@@ -22,7 +23,7 @@ async fn both_replicas_let_go_of_holds_and_sweep_at_once() {
         return;
     }
     let mut fleet = Fleet::start().await;
-    let people = fleet.by_turns();
+    let people = fleet.by_turns(&Repeated::default());
     let ada = people.sign_up("needed").await;
     people.attach_trial(&ada, E3).await.unwrap();
     let (directory, subscription) = (fleet.databases.directory.clone(), fleet.databases.subscription.clone());
@@ -63,10 +64,11 @@ async fn both_replicas_end_sign_ups_that_a_crash_cut_off() {
         Service::Directory | Service::Subscription => program,
     };
     let mut fleet = Fleet::start_with(die).await;
+    let anybody = fleet.by_turns(&Repeated::default());
     let requests: Vec<_> = (0..REPLICAS * CUT_OFF)
-        .map(|number| (number % REPLICAS, fleet.by_turns().sign_up_request(&format!("cut-off-{number}"))))
+        .map(|number| (number % REPLICAS, anybody.sign_up_request(&format!("cut-off-{number}"))))
         .collect();
-    let people = [fleet.through(0), fleet.through(1)];
+    let people = [fleet.once_through(0), fleet.once_through(1)];
     together(requests.iter().cloned().map(|(number, request)| {
         let people = people[number].clone();
         // Whoever is answered is answered rightly; the others come again below.
@@ -85,13 +87,13 @@ async fn both_replicas_end_sign_ups_that_a_crash_cut_off() {
     until("every sign-up has ended", || async { count(&identity, unfinished).await == 0 }).await;
     assert_whole_or_nothing(&fleet).await;
     for (_, request) in requests {
-        match fleet.by_turns().sign_ups().sign_up(request.clone()).await {
+        match anybody.sign_ups().sign_up(request.clone()).await {
             Ok(_) => {}
             Err(status) => {
                 assert_eq!(reason(&status), "Aborted/SIGN_UP_ABANDONED");
-                let request_id = fleet.by_turns().request_id();
+                let request_id = anybody.request_id();
                 let again = SignUpRequest { request_id, ..request };
-                fleet.by_turns().sign_ups().sign_up(again).await.expect("an abandoned label is free");
+                anybody.sign_ups().sign_up(again).await.expect("an abandoned label is free");
             }
         }
     }
