@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use access::Service;
+use database::fail_point::VARIABLE;
 use database::verify::{Verified, verify};
 use database::{Db, Migrations, Settings};
 use system_tests::contests::Place;
@@ -97,6 +98,15 @@ impl Fleet {
     /// Starts those of a service that do not run, all at once, where they were.
     pub(crate) fn start_again(&mut self, service: Service) {
         start_all(self.replicas.iter_mut().filter(|replica| replica.service == service));
+    }
+
+    /// Starts those of a service that do not run, told to die at a fail point.
+    pub(crate) fn start_to_die(&mut self, service: Service, at: &str) {
+        let dead = |replica: &&mut Replica| replica.service == service && replica.process.is_none();
+        for replica in self.replicas.iter_mut().filter(dead) {
+            replica.program = replica.program.clone().env(VARIABLE, at);
+        }
+        self.start_again(service);
     }
 
     fn replica(&mut self, service: Service, number: usize) -> &mut Replica {

@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, REPLICAS, is_not_for_sqlite};
 use crate::wire::Repeated;
 
 /// How often each contest is held.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_processes_that_start_at_once_serve_and_stop_in_order() {

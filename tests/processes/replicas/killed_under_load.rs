@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use access::Service;
+use database::fail_point::FailPoint;
 use system_tests::contests::count;
 use system_tests::people::{E3, FREE_TRIAL, PAY_AS_YOU_GO, People, VISIO, reason};
 use tenure::embedded::Databases;
@@ -15,8 +16,10 @@ use crate::wire::Repeated;
 
 /// How many organisations come into being at a time.
 const AT_ONCE: usize = 6;
+/// How many commits a replica does before it dies of the last, before it answers.
+const COMMITS: usize = 5;
 /// How many have to come into being while a replica is dead, and after it is back.
-const MEANWHILE: usize = 4;
+const MEANWHILE: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_killed_under_load_is_not_missed() {
@@ -33,6 +36,13 @@ async fn a_replica_that_is_killed_under_load_is_not_missed() {
             load.goes_on().await;
             fleet.start_again(service);
         }
+        load.goes_on().await;
+        fleet.kill(service, 0);
+        // P-9: what was just committed is asked for again, at the other replica.
+        fleet.start_to_die(service, &format!("{}:{COMMITS}", FailPoint::AfterCommit.name()));
+        fleet.died(service, 0);
+        load.goes_on().await;
+        fleet.start_again(service);
     }
     load.goes_on().await;
     let organisations = load.stop().await;
