@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runtime::clock::{system_clock, system_ids};
+use runtime::edge::WriteLimits;
 use runtime::worker::Worker;
 use subscription_service::PriceList;
 use tenure::embedded::{Databases, Deps, Embedded};
@@ -78,9 +79,10 @@ async fn clear_up(system: &System, databases: &Databases) {
         identity: identity_service::Settings::default(),
         subscription: subscription_service::Settings::default(),
         request_timeout: Duration::from_mins(1),
+        write_limits: WriteLimits::default(),
     };
     let workers = Embedded::build(&deps, &system.keys()).workers;
-    for duty in ["finish sign-ups", "release_holds", "sequence"] {
+    for duty in ["finish sign-ups", "release holds", "sequence"] {
         let mut found = workers.iter().filter(|worker| worker.name.contains(duty)).peekable();
         assert!(found.peek().is_some(), "nobody has the duty: {duty}");
         for worker in found {

@@ -195,7 +195,7 @@ async fn open_when_there_is_room(settings: &Settings, migrations: &Migrations) -
 }
 
 fn channel(port: &Port) -> Channel {
-    Endpoint::from_shared(port.url()).unwrap().timeout(PATIENCE).connect_lazy()
+    Endpoint::from_shared(format!("http://{}", port.address)).unwrap().timeout(PATIENCE).connect_lazy()
 }
 
 /// Closes what [`System::databases`] opened, so that the processes alone hold the files when they die.

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod balancer;
 mod client;
+mod fleet;
 mod health;
 mod process;
 mod replicas;
 mod split;
 mod three_processes;
 mod tls;
+mod wire;

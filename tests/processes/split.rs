@@ -61,7 +61,8 @@ impl Ground {
         let key = self.keys(&format!("{service}.key"));
         let program = Program::new(service.as_str())
             .args(["--issuer", ISSUER, "--key", &key, "--trust", &self.keys("trust")])
-            .args(["--database-url", self.database_url(service), "--database-connections", "6"]);
+            // Six replicas and the tests beside them share the server's connections.
+            .args(["--database-url", self.database_url(service), "--database-connections", "4"]);
         let peers = Service::ALL.into_iter().filter(|peer| match service {
             Service::Directory => *peer == Service::Identity,
             Service::Identity => *peer == Service::Directory,

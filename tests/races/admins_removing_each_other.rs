@@ -2,48 +2,17 @@
 
 use std::sync::Arc;
 
-use api::identity::v1::ListRoleAssignmentsRequest;
 use database::{Db, on};
+use system_tests::contests::two_administrators;
 use tokio::sync::Barrier;
 
-use crate::world::{Person, World, reason, together};
-
-const ROLE: &str = "global-administrator";
-
-async fn two_admins(world: &World, label: &str) -> [(Person, String); 2] {
-    let ada = world.sign_up(label).await;
-    let eve = world.add(&ada, "eve").await;
-    let eves = world.give(&ada, &eve, ROLE).await;
-    let adas = world.assignment_of(&ada, &ada, ROLE).await;
-    [(ada, adas), (eve, eves)]
-}
-
-async fn administrators(world: &World, who: &Person) -> usize {
-    let message = ListRoleAssignmentsRequest {
-        parent: who.directory.clone(),
-        filter: format!("role = \"directoryRoles/{ROLE}\""),
-        ..ListRoleAssignmentsRequest::default()
-    };
-    world.roles().list_role_assignments(who.says(message)).await.unwrap().into_inner().role_assignments.len()
-}
+use crate::world::{World, together};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_administrators_removing_each_other_leave_one() {
-    let world = Arc::new(World::new().await);
+    let world = World::new().await;
     for round in 0..8 {
-        let [(ada, adas), (eve, eves)] = two_admins(&world, &format!("duel-{round}")).await;
-        let duel = [(ada.clone(), eves), (eve.clone(), adas)].map(|(who, whose)| {
-            let world = Arc::clone(&world);
-            async move { world.take(&who, &whose).await }
-        });
-        let outcomes = together(duel).await;
-        let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        assert_eq!(winners, 1, "{outcomes:?}");
-        let refused = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).map(reason).unwrap();
-        let expected = ["FailedPrecondition/LAST_GLOBAL_ADMINISTRATOR", "PermissionDenied/PERMISSION_DENIED"];
-        assert!(expected.contains(&refused.as_str()), "{refused}");
-        let left = if outcomes[0].is_ok() { &ada } else { &eve };
-        assert_eq!(administrators(&world, left).await, 1);
+        world.place().two_administrators_remove_each_other(&format!("duel-{round}")).await;
     }
 }
 
@@ -51,7 +20,7 @@ async fn two_administrators_removing_each_other_leave_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counting_first_and_deleting_then_leaves_none() {
     let world = World::new().await;
-    let duel = two_admins(&world, "naive").await;
+    let duel = two_administrators(&world, "naive").await;
     let barrier = Arc::new(Barrier::new(2));
     let db = world.databases.identity.clone();
     together(duel.map(|(_, assignment)| {

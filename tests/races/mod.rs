@@ -2,15 +2,14 @@
 
 mod admins_removing_each_other;
 mod attaches_at_once;
+mod one_principal;
 mod sign_ups_at_once;
 
 use database::{Db, on};
+use system_tests::contests::RACERS;
 use tokio::sync::Barrier;
 
 use crate::world::together;
-
-/// How many race.
-pub(crate) const RACERS: usize = 64;
 
 /// The naive way: look whether the thing is there, and if not, put it there.
 ///

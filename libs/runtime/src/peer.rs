@@ -37,8 +37,10 @@ use crate::telemetry::{TRACEPARENT, outgoing_traceparent};
 
 /// A peer that cannot be connected to in this time counts as absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection on which nothing was heard for so long is asked whether it still stands, and given up where that is not
+/// answered. Until then every call over it is lost, and with it every write that needs the peer (P-3): a machine that
+/// lost its power, or a balancer that forgot the connection, closes nothing.
+const KEEPALIVE: Keepalive = Keepalive { every: Duration::from_secs(5), patience: Duration::from_secs(3) };
 /// A message and the frames and trailers around it.
 const MOST_ANSWER_BYTES: usize = MOST_MESSAGE_BYTES + 64 * 1024;
 
@@ -47,6 +49,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// When a silent connection is asked, and how long for an answer.
+#[derive(Debug, Clone, Copy)]
+struct Keepalive {
+    every: Duration,
+    patience: Duration,
+}
 
 type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
@@ -65,10 +74,14 @@ impl Peer {
 
     /// As [`Self::remote`], where the endpoint says how TLS is spoken.
     pub fn at(endpoint: Endpoint) -> Self {
+        Self::kept_alive(endpoint, KEEPALIVE)
+    }
+
+    fn kept_alive(endpoint: Endpoint, keepalive: Keepalive) -> Self {
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .http2_keep_alive_interval(keepalive.every)
+            .keep_alive_timeout(keepalive.patience)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
             .connect_lazy();

@@ -1,5 +1,7 @@
 //! Calls to peers: what travels with them, and that a silent peer is told in time.
 
+mod reconnecting;
+
 use std::sync::Mutex;
 
 use api::directory::v1::ResolveDomainRequest;
