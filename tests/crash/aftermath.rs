@@ -26,7 +26,7 @@ const LATER: Duration = Duration::from_hours(2);
 impl Storm {
     /// The end: everything is looked at once more, from the first entry on; then what was forgotten is cleared up.
     pub(crate) async fn calm(mut self) {
-        self.has_provoked_something();
+        self.has_left_something_open();
         self.clients.iter_mut().for_each(|client| client.ledger.look_anew());
         self.look().await;
         self.each(|client, services| Box::pin(client.sessions_go_on(services))).await;
@@ -39,17 +39,23 @@ impl Storm {
         self.labels_are_not_lost().await;
     }
 
-    /// A storm in which nothing was left open, or some work was never done, has proven nothing.
-    fn has_provoked_something(&self) {
+    /// A storm in which nothing was left open has proven nothing.
+    fn has_left_something_open(&self) {
         let ledgers = || self.clients.iter().map(|client| &client.ledger);
-        let mut kinds = BTreeMap::<_, usize>::new();
-        for entry in ledgers().flat_map(|ledger| &ledger.acknowledged) {
-            *kinds.entry(entry.intent.kind()).or_default() += 1;
-        }
         let settled: usize = ledgers().map(|ledger| ledger.settled).sum();
         let forgotten: usize = ledgers().map(|ledger| ledger.forgotten.len()).sum();
-        self.tell(&format!("acknowledged {kinds:?}, after a crash {settled}; forgotten {forgotten}"));
-        assert!(kinds.len() == Intent::KINDS && settled > 0 && forgotten > 0, "too little has happened");
+        let done = self.done();
+        self.tell(&format!("acknowledged {done:?}, {settled} of them after a crash; forgotten {forgotten}"));
+        assert!(settled > 0 && forgotten > 0, "nothing was left open");
+    }
+
+    /// How much of each kind of work was done.
+    pub(crate) fn done(&self) -> BTreeMap<&'static str, usize> {
+        let mut done = BTreeMap::new();
+        for entry in self.clients.iter().flat_map(|client| &client.ledger.acknowledged) {
+            *done.entry(entry.intent.kind()).or_default() += 1;
+        }
+        done
     }
 
     /// K37: a forgotten sign-up is finished, or its label is free.

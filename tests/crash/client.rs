@@ -32,6 +32,8 @@ pub(crate) struct Client {
     /// What it asked last and was not answered, with its token.
     pub(crate) unanswered: Option<(Intent, String)>,
     pub(crate) ledger: Ledger,
+    /// Of four things that were not answered, how many it never asks for again.
+    pub(crate) forgets: u64,
 }
 
 /// What a client knows of the directory that it signed up. What was asked for counts as used, answered or not.
@@ -55,7 +57,15 @@ impl Client {
         for _ in 0..=number {
             chance = Chance::new(chance.next());
         }
-        Self { number, chance, organisations: 0, present: None, unanswered: None, ledger: Ledger::default() }
+        Self {
+            number,
+            chance,
+            organisations: 0,
+            present: None,
+            unanswered: None,
+            ledger: Ledger::default(),
+            forgets: 0,
+        }
     }
 
     /// Asks for one thing after the other, until it is told to stop or is not answered.
@@ -76,7 +86,7 @@ impl Client {
         if matches!(intent, Intent::SignIn { .. }) {
             return;
         }
-        if self.chance.below(4) == 0 {
+        if self.chance.below(4) < self.forgets {
             return self.forget(intent);
         }
         let (one, twin) = tokio::join!(
@@ -173,6 +183,18 @@ impl Client {
             Answer::Role(_) | Answer::Placed(_) => {}
         }
         self.ledger.acknowledged.push(Entry { intent, token, answer });
+    }
+
+    /// Signs up and in; gives what would refresh the session.
+    pub(crate) async fn opens_a_session(&mut self, services: &Services) -> Intent {
+        loop {
+            let (intent, token) = self.next();
+            let answer = accepted(&intent, insist(&intent, services, &token, PATIENCE).await);
+            if let Answer::SignedIn(reply) = answer {
+                return Intent::Refresh { token: reply.refresh_token };
+            }
+            self.learn(intent, token, answer);
+        }
     }
 
     /// The sessions that must still be good.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use test_support::database::{Engine, engine};
 
 use crate::chance::{Chance, set_by};
+use crate::intent::Intent;
 use crate::storm::{Death, Storm};
 use crate::system::System;
 
@@ -34,7 +35,8 @@ async fn twenty_kills(system: System) {
         let delay = Duration::from_millis(EARLIEST + chance.below(LATEST - EARLIEST));
         // In one round of four everything dies at once.
         let victim = usize::try_from(chance.below(4)).ok().filter(|victim| *victim < storm.system.len());
-        storm.round(Death::After(delay, victim)).await;
+        storm.round(Death::After(delay, victim), 1).await;
     }
+    assert_eq!(storm.done().len(), Intent::KINDS, "some work was never done");
     storm.calm().await;
 }

@@ -41,9 +41,11 @@ impl Storm {
         Self { system, clients, seed, begun: Instant::now() }
     }
 
-    /// One round: work, a death, the way back, and a look at everything.
-    pub(crate) async fn round(&mut self, death: Death) {
-        self.tell(&format!("{death:?}"));
+    /// One round: work, a death, the way back, and a look at everything. Of four things that were left open, so many
+    /// are forgotten.
+    pub(crate) async fn round(&mut self, death: Death, forgotten: u64) {
+        self.tell(&format!("{death:?}, of four left open {forgotten} are forgotten"));
+        self.clients.iter_mut().for_each(|client| client.forgets = forgotten);
         if let Death::At { place, nth, process } = death {
             self.system.arm(process, place, nth);
         }
