@@ -26,6 +26,7 @@ pub(crate) const REPLICAS: usize = 2;
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Two processes cannot share an embedded database: on SQLite these tests say so, and are not part of the run.
+#[expect(clippy::print_stdout, reason = "a test says why it is not part of a run")]
 pub(crate) fn is_not_for_sqlite() -> bool {
     let embedded = engine() == Engine::Sqlite;
     if embedded {
@@ -185,7 +186,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is: impl FnM
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
     assert!(reached.is_ok(), "in a minute it did not come about that {what}");
 }
 

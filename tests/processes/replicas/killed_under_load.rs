@@ -38,8 +38,11 @@ async fn a_replica_that_is_killed_under_load_is_not_missed() {
         }
         load.goes_on().await;
         fleet.kill(service, 0);
-        // P-9: what was just committed is asked for again, at the other replica.
         fleet.start_to_die(service, &format!("{}:{COMMITS}", FailPoint::AfterCommit.name()));
+        // Connections stay where they are: those of other services come to the replica that shall die when the other
+        // one is gone. P-9: what it has just committed is asked for again, there.
+        fleet.kill(service, 1);
+        fleet.start_again(service);
         fleet.died(service, 0);
         load.goes_on().await;
         fleet.start_again(service);
