@@ -4,4 +4,5 @@
 
 mod file;
 mod image;
+mod journey;
 mod shape;
