@@ -5,6 +5,7 @@
 mod balancer;
 mod client;
 mod fleet;
+mod compose;
 mod health;
 mod process;
 mod replicas;
