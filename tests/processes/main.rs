@@ -4,8 +4,8 @@
 
 mod balancer;
 mod client;
-mod fleet;
 mod compose;
+mod fleet;
 mod health;
 mod process;
 mod replicas;
