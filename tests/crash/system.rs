@@ -38,7 +38,7 @@ pub(crate) struct System {
 
 enum Standing {
     Embedded { folder: TempDir, _port: Port },
-    Split(Ground),
+    Split(Box<Ground>),
 }
 
 impl System {
@@ -63,7 +63,7 @@ impl System {
             identity: channel(ground.port(Service::Identity)),
             subscription: channel(ground.port(Service::Subscription)),
         };
-        Self::start(Standing::Split(ground), programs, services)
+        Self::start(Standing::Split(Box::new(ground)), programs, services)
     }
 
     fn start(ground: Standing, programs: Vec<Program>, services: Services) -> Self {
