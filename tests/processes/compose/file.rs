@@ -22,8 +22,7 @@ pub(super) struct Compose {
     pub(super) name: String,
     pub(super) services: BTreeMap<String, Service>,
     pub(super) configs: BTreeMap<String, Config>,
-    /// With nothing said of any: the engine's defaults.
-    pub(super) volumes: BTreeMap<String, ()>,
+    pub(super) volumes: BTreeMap<String, Option<Value>>,
 }
 
 #[derive(Debug, Deserialize)]
