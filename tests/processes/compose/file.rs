@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::process::Program;
 
@@ -22,8 +23,7 @@ pub(super) struct Compose {
     pub(super) name: String,
     pub(super) services: BTreeMap<String, Service>,
     pub(super) configs: BTreeMap<String, Config>,
-    /// With nothing said of any: the engine's defaults.
-    pub(super) volumes: BTreeMap<String, ()>,
+    pub(super) volumes: BTreeMap<String, Option<Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,9 +103,8 @@ impl Compose {
     /// The file, with these variables and no others.
     pub(super) fn read(variables: &Variables) -> Self {
         let text = fs::read_to_string(root().join("docker-compose.yml")).unwrap();
-        let mut whole: BTreeMap<String, Value> = serde_saphyr::from_str(&text).unwrap();
-        whole.retain(|key, _| !key.starts_with("x-"));
-        let mut whole = Value::Object(whole.into_iter().collect());
+        let mut whole = parse(&text);
+        whole.as_object_mut().unwrap().retain(|key, _| !key.starts_with("x-"));
         resolve_all(&mut whole, variables);
         serde_json::from_value(whole).unwrap_or_else(|error| panic!("docker-compose.yml: {error}"))
     }
@@ -140,6 +139,41 @@ impl Service {
         let program = Program::new(name).args(arguments.iter().cloned());
         self.environment.iter().fold(program, |program, (name, value)| program.env(name, value))
     }
+}
+
+/// One document; the parser follows its anchors, and refuses a key that stands twice.
+pub(super) fn parse(text: &str) -> Value {
+    let documents = YamlLoader::load_from_str(text).unwrap();
+    let [document] = &documents[..] else { panic!("{} documents", documents.len()) };
+    plain(document)
+}
+
+fn plain(yaml: &Yaml) -> Value {
+    match yaml {
+        Yaml::Hash(members) => {
+            // Whatever stands there itself goes before what is merged in.
+            let mut plain = Map::new();
+            for (key, value) in members {
+                match key.as_str().expect("keys are texts") {
+                    "<<" => plain = merged(value, plain),
+                    key => _ = plain.insert(key.to_owned(), self::plain(value)),
+                }
+            }
+            Value::Object(plain)
+        }
+        Yaml::Array(items) => items.iter().map(plain).collect(),
+        Yaml::String(text) => Value::from(text.as_str()),
+        Yaml::Integer(number) => Value::from(*number),
+        Yaml::Boolean(is) => Value::from(*is),
+        Yaml::Null => Value::Null,
+        Yaml::Real(_) | Yaml::Alias(_) | Yaml::BadValue => panic!("{yaml:?} is beyond this test"),
+    }
+}
+
+fn merged(source: &Yaml, over: Map<String, Value>) -> Map<String, Value> {
+    let Value::Object(mut under) = plain(source) else { panic!("{source:?} cannot be merged") };
+    under.extend(over);
+    under
 }
 
 fn resolve_all(value: &mut Value, variables: &Variables) {
@@ -183,6 +217,18 @@ fn resolve(text: &str, variables: &Variables) -> Result<String, String> {
         rest = after;
     }
     Ok(resolved + rest)
+}
+
+#[test]
+fn what_stands_in_a_mapping_goes_before_what_is_merged_into_it() {
+    let text = "base: &base {a: 1, b: 1}\nover: &over {<<: *base, b: 2, c: [x, true, null]}\nlast: {c: 3, <<: *over}";
+    let expected = serde_json::json!({
+        "base": {"a": 1, "b": 1},
+        "over": {"a": 1, "b": 2, "c": ["x", true, null]},
+        "last": {"a": 1, "b": 2, "c": 3},
+    });
+    assert_eq!(parse(text), expected);
+    YamlLoader::load_from_str("{a: 1, a: 2}").unwrap_err();
 }
 
 #[test]

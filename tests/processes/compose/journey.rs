@@ -13,10 +13,12 @@ use crate::process::{Port, Process};
 
 const SERVICES: [&str; 3] = ["directory-service", "identity-service", "subscription-service"];
 
-fn assert_health(service: &Service, serves: bool) {
-    let output = service.health().run();
-    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(i32::from(!serves)), "{told}");
+fn assert_health<const N: usize>(services: [&Service; N], serves: bool) {
+    for service in services {
+        let output = service.health().run();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(i32::from(!serves)), "{told}");
+    }
 }
 
 /// Signs up, signs in, attaches, and reads what came of it.
@@ -44,13 +46,13 @@ async fn one_process_serves_a_journey_on_its_volume_and_again_after_an_upgrade()
         ("EMBEDDED_PORT".to_owned(), port.address.port().to_string()),
     ]));
     let service = compose.service("tenure");
-    assert_health(service, false);
+    assert_health([service], false);
     let tenure = service.program().start();
-    assert_health(service, true);
+    assert_health([service], true);
     let channel = tenure.channel().await;
     let name = play(&channel, &channel).await;
     stop([tenure]).await;
-    assert_health(service, false);
+    assert_health([service], false);
     let upgraded = service.program().start();
     sign_in(&upgraded.channel().await, &name).await.unwrap();
     stop([upgraded]).await;
@@ -81,12 +83,12 @@ async fn three_services_serve_a_journey_on_the_databases_and_keys_that_are_made_
     }
 
     let services = SERVICES.map(|name| compose.service(name));
-    services.iter().for_each(|service| assert_health(service, false));
+    assert_health(services, false);
     let processes = services.map(|service| service.program().start());
-    services.iter().for_each(|service| assert_health(service, true));
+    assert_health(services, true);
     play(&processes[1].channel().await, &processes[2].channel().await).await;
     stop(processes).await;
-    services.iter().for_each(|service| assert_health(service, false));
+    assert_health(services, false);
     assert!(!collector.metric_names().is_empty(), "nothing was told to the collector");
 
     let own = &services[0].environment["TENURE_DATABASE_URL"];
