@@ -110,9 +110,11 @@ impl PasswordHasher {
         let turn = turn.map_err(|_| Refused::Defect("the hash pool is closed"))?;
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
-            let _held = (place, turn);
+            let worked = work();
+            // Before the answer: whoever has it finds the place free.
+            drop((place, turn));
             // Whoever asked may have gone.
-            let _ = done.send(work());
+            let _ = done.send(worked);
         });
         self.threads.send(job).map_err(|_| Refused::Defect("the hash pool has ended"))?;
         result.await.map_err(|_| Refused::Defect("a hash ended early"))
