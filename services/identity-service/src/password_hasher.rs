@@ -22,7 +22,7 @@ const AT_ONCE: usize = 2;
 /// When somebody who found the queue full may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How far behind everything else hashes are computed, on the scale of `nice`.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 /// The hash that the password of an unknown user is compared with: the same work, and, being 32 random bytes, the hash
 /// of nothing that anybody knows.
 const NOBODY: &str =
