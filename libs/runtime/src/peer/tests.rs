@@ -12,10 +12,11 @@ use tonic::Code;
 
 use super::*;
 use crate::clock::system_clock;
+use crate::deadline;
 use crate::server::Limits;
 use crate::shutdown::Tasks;
 use crate::status::status;
-use crate::testing::{Keys, Running, Scripted, directory, request, told};
+use crate::testing::{Keys, Running, Scripted, directory, request};
 
 async fn ask(peer: &Peer) -> Result<String, PeerError> {
     let answer = DomainServiceClient::new(peer.clone()).resolve_domain(ResolveDomainRequest::default()).await;
@@ -176,14 +177,11 @@ async fn a_broken_peer_is_told_before_the_callers_deadline() {
 
 #[tokio::test]
 async fn without_time_nobody_is_asked() {
-    let keys = Keys::new();
-    let asked = Scripted::new(|_| async { panic!("was asked") });
-    let peer = as_identity(Peer::in_process(directory(asked, &keys, &Limits::default())), &keys);
-    let outer = in_front_of(peer, &keys).await;
-    let mut request = request(&keys, "");
-    request.set_timeout(Duration::from_millis(40));
-    let status = outer.resolve(request).await.unwrap_err();
-    assert_eq!(told(&status).1, "DEPENDENCY_UNAVAILABLE");
+    let peer = Peer::of(tower::service_fn(|_| async { Ok(Response::new(Body::empty())) }));
+    let call = deadline::when_over(peer.clone().oneshot(http::Request::new(Body::empty())));
+    let answered = tokio::time::timeout(Duration::from_millis(20), call).await;
+    assert!(answered.is_err(), "the caller's deadline answers");
+    assert!(peer.oneshot(http::Request::new(Body::empty())).await.is_ok(), "with time it is asked");
 }
 
 #[tokio::test]
