@@ -34,6 +34,14 @@ impl Program {
         self
     }
 
+    /// Gives it another database than the one that it was told.
+    pub(crate) fn database(mut self, url: &str) -> Self {
+        let flag = self.arguments.iter().position(|argument| argument == "--database-url");
+        let value = flag.and_then(|flag| self.arguments.get_mut(flag + 1)).expect("it was told one");
+        url.clone_into(value);
+        self
+    }
+
     /// Sets a variable, such as the one that names a fail point.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -7,6 +7,7 @@ use database::fail_point::{FailPoint, VARIABLE};
 use tonic::Code;
 
 use crate::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial, with_token};
+use crate::process::Program;
 use crate::split::{Ground, Split};
 
 #[tokio::test]
@@ -29,6 +30,30 @@ async fn three_processes_serve_one_journey_and_stop_in_order() {
         let (code, log) = process.stop().await;
         assert_eq!(code, Some(0), "{log}");
     }
+}
+
+/// P-12: what a process holds of its database in memory is true while it alone writes, as on SQLite it has to.
+#[tokio::test]
+async fn on_sqlite_nobody_serves_on_a_database_that_is_served() {
+    let ground = Ground::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let tenure = Program::new("tenure").args(["serve", "--listen", "127.0.0.1:0", "--data-dir", &data]);
+    let served = tenure.start();
+    for service in Service::ALL {
+        let name = service.as_str().split('-').next().unwrap();
+        let apart = ground.program(service).database(&format!("sqlite:{data}/{name}.db"));
+        let refused = apart.try_start().unwrap_err();
+        assert!(refused.contains("is in use by another process"), "{refused}");
+    }
+    let (code, log) = served.stop().await;
+    assert_eq!(code, Some(0), "{log}");
+    let apart = ground.program(Service::Identity).database(&format!("sqlite:{data}/identity.db")).start();
+    let refused = tenure.try_start().unwrap_err();
+    assert!(refused.contains("is in use by another process"), "{refused}");
+    let (code, log) = apart.stop().await;
+    assert_eq!(code, Some(0), "{log}");
+    tenure.start();
 }
 
 /// K34: who is missing is missed at the call that needs it, and found again where it was.

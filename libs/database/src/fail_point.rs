@@ -1,6 +1,7 @@
 //! Places at which a test has the process killed, to see what a crash just there leaves behind (P-8).
 //!
-//! Compiled only with the feature `fail-points`, which only the tests enable: no released program can be told to die.
+//! Compiled only with the feature `fail-points`, which only the tests ask for. A program that is built by its package's
+//! name cannot be told to die; one that is built with `--workspace` can, since cargo then builds it as the tests want it.
 
 /// Where a process can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

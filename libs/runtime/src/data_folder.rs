@@ -70,20 +70,11 @@ impl DataFolder {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(unusable)?;
         keep_to_owner(&path)?;
-        let file = path.join("lock");
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut lock = options.open(file).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = holder(&mut lock);
-                return Err(DataFolderError::InUse { path, holder });
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        match lock_file(&path.join("lock")) {
+            Ok(lock) => Ok(Self { path, _lock: lock }),
+            Err(NotLocked::InUse(holder)) => Err(DataFolderError::InUse { path, holder }),
+            Err(NotLocked::Unusable(error)) => Err(unusable(error)),
         }
-        sign(&mut lock).map_err(unusable)?;
-        Ok(Self { path, _lock: lock })
     }
 
     /// The folder.
@@ -140,6 +131,28 @@ fn keep_to_owner(path: &Path) -> Result<(), DataFolderError> {
         return Ok(());
     }
     Err(DataFolderError::OpenToOthers(path.to_owned()))
+}
+
+/// Why a lock was not taken.
+pub(crate) enum NotLocked {
+    /// Another process holds it: its id, where it could be read, as ` (process 7)`.
+    InUse(String),
+    /// The file system refuses.
+    Unusable(io::Error),
+}
+
+/// Takes the exclusive lock on a file that is made for it.
+pub(crate) fn lock_file(file: &Path) -> Result<File, NotLocked> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(file).map_err(NotLocked::Unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(NotLocked::InUse(holder(&mut lock))),
+        Err(TryLockError::Error(error)) => return Err(NotLocked::Unusable(error)),
+    }
+    sign(&mut lock).map_err(NotLocked::Unusable)?;
+    Ok(lock)
 }
 
 /// Writes the process id into the lock, for whoever is refused.

@@ -42,10 +42,18 @@ struct Inner {
 }
 
 impl Edge {
-    /// The edge of a service; `key` is the service's own and is the root of its fingerprints.
-    pub fn new(service: Service, clock: Clock, ids: Ids, key: &PrivateKey, db: Db) -> Self {
+    /// The edge of a service; `key` is the service's own and is the root of its fingerprints. Principals and directories write as
+    /// fast as the limits let them.
+    pub fn new(
+        service: Service,
+        clock: Clock,
+        ids: Ids,
+        key: &PrivateKey,
+        db: Db,
+        limits: WriteLimits,
+    ) -> Self {
         let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(FINGERPRINT_PURPOSE));
-        let write_buckets = Arc::new(WriteBuckets::new(WriteLimits::default()));
+        let write_buckets = Arc::new(WriteBuckets::new(limits));
         let trusted_proxies = Vec::new();
         Self(Arc::new(Inner { service, clock, ids, fingerprints, db, trusted_proxies, write_buckets }))
     }
@@ -54,13 +62,6 @@ impl Edge {
     #[must_use]
     pub fn with_trusted_proxies(self, trusted_proxies: Vec<Network>) -> Self {
         Self(Arc::new(Inner { trusted_proxies, ..Arc::unwrap_or_clone(self.0) }))
-    }
-
-    /// Lets principals and directories write this fast.
-    #[must_use]
-    pub fn with_write_limits(self, limits: WriteLimits) -> Self {
-        let write_buckets = Arc::new(WriteBuckets::new(limits));
-        Self(Arc::new(Inner { write_buckets, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The current time.

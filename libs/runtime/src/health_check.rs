@@ -73,8 +73,9 @@ async fn ask(
 ) -> Result<String, NotServing> {
     let (target, channel) = match &health.address {
         Some(address) => (address.clone(), endpoint(address, options)?.connect_lazy()),
-        None => own(options).await?,
+        None => own(options)?,
     };
+    // The channel connects when it is used: one patience is for both.
     let asked = async { HealthClient::new(channel).check(HealthCheckRequest::default()).await };
     let Ok(answer) = tokio::time::timeout(patience, asked).await else {
         return Err(NotServing::Silent(target));
@@ -112,7 +113,7 @@ fn endpoint(address: &str, options: &ProcessOptions) -> Result<Endpoint, NotServ
 }
 
 /// The process with these very options, on this host.
-async fn own(options: &ProcessOptions) -> Result<(String, Channel), NotServing> {
+fn own(options: &ProcessOptions) -> Result<(String, Channel), NotServing> {
     let address = here(options.address().map_err(NotServing::Options)?)?;
     let tls = match options.tls() {
         Tls::Off => None,
@@ -124,7 +125,7 @@ async fn own(options: &ProcessOptions) -> Result<(String, Channel), NotServing> 
     let target = address.to_string();
     // Also with TLS: what is below this connector is nobody else's matter.
     let uri = Uri::builder().scheme("http").authority(target.as_str()).path_and_query("/").build();
-    let endpoint = Endpoint::from(uri.expect("an address makes a URI")).connect_timeout(PATIENCE);
+    let endpoint = Endpoint::from(uri.expect("an address makes a URI"));
     let Some(tls) = tls else { return Ok((target, endpoint.connect_lazy())) };
     let connector = TlsConnector::from(Arc::new(pinned(&tls)));
     let connect = tower::service_fn(move |_: Uri| {
@@ -135,8 +136,7 @@ async fn own(options: &ProcessOptions) -> Result<(String, Channel), NotServing> 
             io::Result::Ok(TokioIo::new(stream))
         }
     });
-    let channel = endpoint.connect_with_connector(connect).await;
-    channel.map(|channel| (target.clone(), channel)).map_err(|error| NotServing::Connect(target, error))
+    Ok((target, endpoint.connect_with_connector_lazy(connect)))
 }
 
 /// Where this host reaches what listens at an address.

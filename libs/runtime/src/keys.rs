@@ -14,6 +14,8 @@ use access::token::Trust;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clock::system_ids;
+
 mod public;
 
 pub use public::{init, read_trust};
@@ -147,7 +149,7 @@ fn read_or_create(path: &Path) -> Result<PrivateKey, KeyError> {
         path: path.to_owned(),
         error: io::Error::other("the system gave no randomness"),
     })?;
-    put(path, &to_pem(key.pkcs8()), &key.public_x(), 0o600)
+    put(path, &to_pem(key.pkcs8()), 0o600)
         .map_err(|error| KeyError::Unusable { path: path.to_owned(), error })?;
     // Read back: where two processes made the key at once, both go on with the one that stands.
     read_key(path)
@@ -156,10 +158,14 @@ fn read_or_create(path: &Path) -> Result<PrivateKey, KeyError> {
 /// Puts a file where nothing stands: whole, durable, and without ever replacing one.
 ///
 /// A hard link gives the finished file its name, because a rename would replace the key of a process that was faster.
-fn put(path: &Path, text: &str, draft: &str, mode: u32) -> io::Result<()> {
+/// Where the file stands already nothing is written, so that a complete folder can be read-only.
+fn put(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Named after the key itself, so that no two attempts meet.
-    let draft = dir.join(format!(".{draft}.draft"));
+    // Named at random: no two attempts meet, on whatever hosts, and what a killed one has left stands in nobody's way.
+    let draft = dir.join(format!(".{}.draft", system_ids().random().simple()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
@@ -287,7 +293,7 @@ mod tests {
         let path = folder.path().join("a.key");
         let (first, second) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
         for key in [&first, &second] {
-            put(&path, &to_pem(key.pkcs8()), &key.public_x(), 0o600).unwrap();
+            put(&path, &to_pem(key.pkcs8()), 0o600).unwrap();
         }
         assert_eq!(read_key(&path).unwrap().public(), first.public());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -4,6 +4,7 @@ mod authentication;
 pub mod clock;
 pub mod config;
 pub mod data_folder;
+pub mod database_lock;
 pub mod deadline;
 pub mod duties;
 pub mod edge;

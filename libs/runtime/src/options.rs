@@ -36,7 +36,8 @@ pub struct ProcessOptions {
     /// Private key of that certificate, PEM.
     #[arg(long, env = "TENURE_TLS_KEY", value_name = "FILE", global = true)]
     tls_key: Option<PathBuf>,
-    /// Certificates of the authorities, PEM, by which servers at https:// addresses are verified.
+    /// Certificates of the authorities, PEM, by which servers at https:// addresses are verified: the peers of a service
+    /// in a process of its own, and what `health` asks; all services in one process have no such peers.
     #[arg(long, env = "TENURE_TLS_CA", value_name = "FILE", global = true)]
     tls_ca: Option<PathBuf>,
     /// Issuer (`iss`) of access tokens, the same in all three services.
@@ -174,7 +175,9 @@ impl ProcessOptions {
     /// Where to listen, or what is wrong with it.
     pub(crate) fn address(&self) -> Result<SocketAddr, String> {
         let listen = self.listen.as_deref().ok_or("--listen: is missing")?;
-        listen.parse().map_err(|error| format!("--listen: {error}, such as 127.0.0.1:50051"))
+        listen
+            .parse()
+            .map_err(|_| "--listen: must be an address and a port, such as 127.0.0.1:50051".to_owned())
     }
 
     /// By whom peers are verified, or what is wrong with that.
@@ -222,6 +225,7 @@ impl ProcessOptions {
     fn telemetry(&self, name: &str, checking: &mut Checking) -> Option<TelemetrySettings> {
         let standard = checking.environment.iter().find(|(name, _)| name == STANDARD_OTLP_ENDPOINT);
         let standard = standard.map(|(_, endpoint)| endpoint.to_string_lossy().into_owned());
+        let told_by = if self.otlp_endpoint.is_some() { "--otlp-endpoint" } else { STANDARD_OTLP_ENDPOINT };
         let otlp_endpoint = self.otlp_endpoint.clone().or(standard).filter(|endpoint| !endpoint.is_empty());
         let problems = &mut checking.problems;
         let sample_ratio = problems.take("--trace-ratio", config::ratio(&self.trace_ratio));
@@ -234,7 +238,7 @@ impl ProcessOptions {
             }
         };
         if let Some(endpoint) = &otlp_endpoint {
-            problems.take("--otlp-endpoint", endpoint.parse::<http::Uri>());
+            problems.take(told_by, check_collector(endpoint));
         }
         problems.take("--log", crate::telemetry::check_filter(&self.log));
         Some(TelemetrySettings {
@@ -260,6 +264,19 @@ pub fn parse<C: Parser>(command: clap::Command) -> C {
     C::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
 }
 
+/// A collector is spoken to in clear alone; at any other address nothing would be exported, and nobody told.
+fn check_collector(endpoint: &str) -> Result<(), String> {
+    let uri: http::Uri = endpoint.parse().map_err(|error| format!("{error}"))?;
+    match uri.scheme_str() {
+        Some("http") => Ok(()),
+        Some("https") => {
+            Err("telemetry is exported without TLS: name a collector at http://HOST:PORT, on this host say"
+                .to_owned())
+        }
+        _ => Err("must be http://HOST:PORT".to_owned()),
+    }
+}
+
 fn call_time(text: &str) -> Result<Duration, String> {
     let time = config::duration(text)?;
     if (Duration::from_secs(1)..=LONGEST_CALL).contains(&time) {
@@ -277,4 +294,42 @@ fn per_second(text: &str) -> Result<NonZeroU32, &'static str> {
 
 fn is_taken(issuer: &str) -> bool {
     issuer == access::token::OPERATOR_ISSUER || issuer.parse::<access::Service>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        process: ProcessOptions,
+    }
+
+    fn problems(arguments: &[&str], environment: &[(&str, &str)]) -> Vec<String> {
+        let program = Program::try_parse_from([&["program", "--issuer", "x"], arguments].concat()).unwrap();
+        let environment =
+            environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let mut checking = Checking::new(&command::<Program>(&[]), environment);
+        program.process.check("program", &mut checking);
+        checking.problems.finish().map_or_else(|invalid| invalid.problems().to_vec(), |()| Vec::new())
+    }
+
+    #[test]
+    fn a_collector_that_nothing_could_be_exported_to_is_refused_by_the_name_it_was_told_by() {
+        let listen = ["--listen", "127.0.0.1:0"];
+        assert!(problems(&listen, &[(STANDARD_OTLP_ENDPOINT, "http://collector:4317")]).is_empty());
+        for endpoint in ["https://collector:4317", "collector:4317", "no address"] {
+            let by_flag = problems(&[&listen[..], &["--otlp-endpoint", endpoint]].concat(), &[]);
+            let by_variable = problems(&listen, &[(STANDARD_OTLP_ENDPOINT, endpoint)]);
+            assert!(by_flag[0].starts_with("--otlp-endpoint: "), "{by_flag:?}");
+            assert!(by_variable[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{by_variable:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_told_what_one_is() {
+        let told = problems(&["--listen", "localhost"], &[]);
+        assert_eq!(told, ["--listen: must be an address and a port, such as 127.0.0.1:50051"]);
+    }
 }

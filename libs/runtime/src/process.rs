@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use database::Db;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::config::{ConfigInvalid, EXIT_CONFIG_INVALID};
 use crate::options::ProcessSettings;
@@ -19,8 +20,10 @@ use crate::shutdown::{Shutdown, Signals, Tasks, run_until_stopped};
 use crate::telemetry::TelemetrySettings;
 use crate::worker::Worker;
 
-/// How often a service's readiness is looked at.
+/// How often a service's readiness is looked at, and how long a database may take to answer.
 const STORAGE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for a database; one that does not answer must not hold it up.
+const MOST_CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +121,9 @@ impl Running {
         })
         .await;
         for db in &self.databases {
-            db.close().await;
+            if tokio::time::timeout(MOST_CLOSE_TIME, db.close()).await.is_err() {
+                tracing::warn!("a database does not close in time; its connections are dropped");
+            }
         }
         stopped.exit_code()
     }
@@ -140,14 +145,40 @@ fn watch_storage(health: &Health, watched: Watched) -> Worker {
     Worker::new("watch_storage", STORAGE_CHECK_INTERVAL, move || {
         let (health, watched) = (health.clone(), Arc::clone(&watched));
         async move {
-            let mut servers = Vec::new();
-            for (names, db) in watched.iter() {
-                servers.push((names.as_slice(), db.ping().await.is_ok()));
-            }
-            health.report(&servers).await;
+            let pings = watched.iter().map(|(_, db)| {
+                let db = db.clone();
+                async move { db.ping().await }
+            });
+            let answers = who_answers(pings, STORAGE_CHECK_INTERVAL).await;
+            let names = watched.iter().map(|(names, _)| names.as_slice());
+            health.report(&names.zip(answers).collect::<Vec<_>>()).await;
             Ok(false)
         }
     })
+}
+
+/// Which of these succeed in time. All are asked at once: one that is silent keeps nobody from being told of the others.
+async fn who_answers<E>(
+    pings: impl Iterator<Item = impl Future<Output = Result<(), E>> + Send + 'static>,
+    within: Duration,
+) -> Vec<bool> {
+    let mut asked = JoinSet::new();
+    for (index, ping) in pings.enumerate() {
+        asked.spawn(async move {
+            let answer = tokio::time::timeout(within, ping).await;
+            (index, matches!(answer, Ok(Ok(()))))
+        });
+    }
+    let mut answers = vec![false; asked.len()];
+    while let Some(answered) = asked.join_next().await {
+        // A ping that crashed is no answer either.
+        if let Ok((index, answer)) = answered
+            && let Some(place) = answers.get_mut(index)
+        {
+            *place = answer;
+        }
+    }
+    answers
 }
 
 /// Runs a process's work between the start and the end of its telemetry; a failure is told with its causes, once.
@@ -189,4 +220,34 @@ pub fn fail(program: &str, error: &dyn Error) -> ExitCode {
 pub fn refuse(program: &str, invalid: &ConfigInvalid) -> ExitCode {
     fail(program, invalid);
     ExitCode::from(EXIT_CONFIG_INVALID)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::Pin;
+
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    type Ping = Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>>;
+
+    #[tokio::test]
+    async fn k_34_a_database_that_never_answers_does_not_serve_and_holds_up_no_other() {
+        let pings: [Ping; 4] =
+            [Box::pin(pending()), Box::pin(ready(Ok(()))), Box::pin(pending()), Box::pin(ready(Err("gone")))];
+        let answers = who_answers(pings.into_iter(), Duration::ZERO).await;
+        assert_eq!(answers, [false, true, false, false]);
+        // All of them meet: asked one after the other, none would answer.
+        let meeting = Arc::new(Barrier::new(3));
+        let pings = (0..3).map(|_| {
+            let meeting = Arc::clone(&meeting);
+            async move {
+                meeting.wait().await;
+                Ok::<(), ()>(())
+            }
+        });
+        assert_eq!(who_answers(pings, STORAGE_CHECK_INTERVAL).await, [true; 3]);
+    }
 }

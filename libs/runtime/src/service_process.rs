@@ -2,6 +2,7 @@
 //!
 //! `tenure` composes all three in one process instead, and has none of these.
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use access::Service;
@@ -15,6 +16,7 @@ use tonic::transport::Endpoint;
 
 use crate::clock::{system_clock, system_ids};
 use crate::config::{ConfigInvalid, Secret};
+use crate::database_lock::{DatabaseLock, DatabaseLockError};
 use crate::edge::WriteLimits;
 use crate::health_check::{self, HealthOptions};
 use crate::keys::{read_key, read_trust};
@@ -33,6 +35,7 @@ pub struct ServiceOptions {
     #[command(flatten)]
     process: ProcessOptions,
     /// The service's own database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`; required.
+    /// By the variable rather than here, its password stays out of the list of processes.
     #[arg(long, env = "TENURE_DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<Secret<String>>,
     /// The most connections to PostgreSQL.
@@ -67,6 +70,8 @@ pub struct ServiceSettings {
 pub struct PeerAddress {
     service: Service,
     endpoint: Endpoint,
+    /// Whether others could read along.
+    in_the_open: bool,
 }
 
 /// What a service is built from, in a process of its own.
@@ -93,7 +98,12 @@ impl ServiceDeps {
     /// Another service, spoken to as this one; connected at the first call, so that a missing one blocks no start
     /// (K34).
     pub fn peer(&self, address: PeerAddress) -> Peer {
-        let PeerAddress { service, endpoint } = address;
+        let PeerAddress { service, endpoint, in_the_open } = address;
+        if in_the_open {
+            // K34: said aloud, as it is of the own address.
+            let address = endpoint.uri();
+            tracing::warn!(%service, %address, "a peer is called without TLS: whoever is on the network can read everything");
+        }
         Peer::at(endpoint).as_service(self.own, self.key.clone(), service, self.clock.clone())
     }
 }
@@ -120,6 +130,8 @@ pub trait ServiceProgram: Parser {
 /// Why a service's process could not start.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
+    #[error(transparent)]
+    Lock(#[from] DatabaseLockError),
     #[error(transparent)]
     Database(#[from] database::OpenError),
     #[error(transparent)]
@@ -157,6 +169,8 @@ fn check<P: ServiceProgram>(
 
 async fn serve<P: ServiceProgram>(settings: ServiceSettings, own: P::Own) -> Result<ExitCode, Failed> {
     let signals = Signals::listen();
+    // Held to the end of this function, behind the closing of the database.
+    let _lock = DatabaseLock::of(&settings.database.url)?;
     let db = Db::open(&settings.database, &P::migrations()).await?;
     let ServiceSettings { process, key, trust, .. } = settings;
     let issuer = process.issuer.clone();
@@ -221,6 +235,7 @@ pub fn check_peer(
     let only_a_host = uri.authority().is_some_and(|host| !host.as_str().contains('@'))
         && matches!(uri.path(), "" | "/")
         && uri.query().is_none();
+    let in_the_open = uri.scheme_str() == Some("http") && !uri.host().is_some_and(is_loopback);
     let endpoint = match (uri.scheme_str(), &checking.authorities) {
         (Some("http"), _) if only_a_host => Ok(Endpoint::from(uri)),
         (Some("https"), Some(authorities)) if only_a_host => {
@@ -231,7 +246,13 @@ pub fn check_peer(
         }
         _ => Err(format!("must be the address of {service}: http://HOST:PORT or https://HOST:PORT")),
     };
-    Some(PeerAddress { service, endpoint: checking.problems.take(flag, endpoint)? })
+    Some(PeerAddress { service, endpoint: checking.problems.take(flag, endpoint)?, in_the_open })
+}
+
+/// Whether a URL's host is this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 fn required<T>(flag: &str, value: Option<T>, checking: &mut Checking) -> Option<T> {
@@ -239,4 +260,19 @@ fn required<T>(flag: &str, value: Option<T>, checking: &mut Checking) -> Option<
         checking.problems.add(flag, "is required");
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k_34_only_what_is_not_this_machine_lies_in_the_open() {
+        for here in ["localhost", "127.0.0.1", "127.8.0.1", "[::1]"] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in ["identity-service", "10.0.0.1", "0.0.0.0", "[fd00::1]", "localhost.example"] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
 }

@@ -1,4 +1,7 @@
-//! TLS 1.3 by rustls over aws-lc: the certificate a process serves with, and the authorities it verifies its peers by.
+//! TLS by rustls over aws-lc: the certificate a process serves with, and the authorities it verifies its peers by.
+//!
+//! What is served is TLS 1.3 alone, and so it is between services; as a client a process also takes the 1.2 of what may
+//! stand before a peer, since tonic gives no choice of versions.
 //!
 //! Certificates are read once, at the start; who a peer is, its service token says, not its certificate (K6).
 
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, rustls};
 use tonic::transport::{Certificate, ClientTlsConfig};
@@ -31,6 +35,9 @@ pub enum TlsError {
     /// The file holds no certificate.
     #[error("{} holds no certificate in PEM", .0.display())]
     NoCertificate(PathBuf),
+    /// One of the file's certificates is none.
+    #[error("{} holds a certificate that cannot be read", .0.display())]
+    BadCertificate(PathBuf),
     /// The file holds no private key.
     #[error("{} holds no unencrypted private key in PEM", .0.display())]
     NoKey(PathBuf),
@@ -62,7 +69,7 @@ impl ServerTls {
         let unusable =
             |error| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), error };
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[&TLS13])
             .map_err(unusable)?
             .with_no_client_auth()
             .with_single_cert(chain, pem)
@@ -91,7 +98,10 @@ impl Authorities {
     pub fn read(path: &Path) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         let (good, bad) = roots.add_parsable_certificates(certificates(path)?);
-        if good == 0 || bad > 0 {
+        if bad > 0 {
+            return Err(TlsError::BadCertificate(path.to_owned()));
+        }
+        if good == 0 {
             return Err(TlsError::NoCertificate(path.to_owned()));
         }
         Ok(Self(read(path)?))
@@ -106,7 +116,7 @@ impl Authorities {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(path)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    certificates.map_err(|_| TlsError::NoCertificate(path.to_owned()))
+    certificates.map_err(|_| TlsError::BadCertificate(path.to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

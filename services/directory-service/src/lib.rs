@@ -97,8 +97,7 @@ pub fn build(deps: Deps) -> Built {
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),
         clock: deps.clock.clone(),
     };
-    let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db)
-        .with_write_limits(deps.write_limits);
+    let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Directory,
         routes: grpc::routes(grpc::Handler { edge, use_cases, suffix }),

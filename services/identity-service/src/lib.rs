@@ -144,9 +144,9 @@ fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
     let fetch = keys.fetch_keys(deps.clock.clone());
     let directory = DirectoryPeer::new(deps.directory.clone());
     let use_cases = Arc::new(UseCases::new(&deps, judge, keys, directory));
-    let edge = Edge::new(Service::Identity, deps.clock.clone(), deps.ids.clone(), &deps.key, deps.db.clone())
-        .with_trusted_proxies(deps.settings.trusted_proxies.clone())
-        .with_write_limits(deps.write_limits);
+    let (clock, ids, db) = (deps.clock.clone(), deps.ids.clone(), deps.db.clone());
+    let edge = Edge::new(Service::Identity, clock, ids, &deps.key, db, deps.write_limits)
+        .with_trusted_proxies(deps.settings.trusted_proxies.clone());
     let handlers = Handlers {
         edge: Arc::new(edge),
         use_cases: Arc::clone(&use_cases),

@@ -124,8 +124,7 @@ pub fn build(deps: Deps) -> Built {
         azure_subscriptions_per_owner: deps.settings.azure_subscriptions_per_owner,
     };
     let workers = workers::all(&use_cases);
-    let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db)
-        .with_write_limits(deps.write_limits);
+    let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Subscription,
         routes: grpc::routes(&grpc::Handler { edge, use_cases }),

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use runtime::clock::{system_clock, system_ids};
 use runtime::data_folder::{DataFolder, DataFolderError};
+use runtime::database_lock::{DatabaseLock, DatabaseLockError};
 use runtime::keys::{KeyError, KeyFolder};
 use runtime::process::{self, Serving, StartFailed};
 use runtime::shutdown::Signals;
@@ -20,6 +21,9 @@ pub enum ServeFailed {
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The locks of the database files.
+    #[error(transparent)]
+    Lock(#[from] DatabaseLockError),
     /// The databases.
     #[error(transparent)]
     Database(#[from] database::OpenError),
@@ -36,6 +40,8 @@ pub struct Running {
     /// The operator's and the services' keys.
     pub keys: KeyFolder,
     folder: DataFolder,
+    /// Against a service's own process on one of the files, which asks for no folder.
+    locks: [DatabaseLock; 3],
 }
 
 impl Running {
@@ -43,8 +49,12 @@ impl Running {
     pub async fn start(settings: &Settings) -> Result<Self, ServeFailed> {
         let signals = Signals::listen();
         let folder = DataFolder::lock(&settings.data_dir)?;
+        let of_databases = Databases::NAMES.map(|name| folder.path().join(format!("{name}.db")));
+        let [directory, identity, subscription] =
+            of_databases.each_ref().map(|file| DatabaseLock::of_file(file));
+        let locks = [directory?, identity?, subscription?];
         let mut files = KeyFolder::files(&folder.keys());
-        files.extend(Databases::NAMES.map(|name| folder.path().join(format!("{name}.db"))));
+        files.extend(of_databases);
         folder.check_whole(&files)?;
         let keys = KeyFolder::open_or_create(&folder.keys())?;
         let databases = Databases::open(&folder).await?;
@@ -58,20 +68,20 @@ impl Running {
         ];
         let serving = Serving { services, workers: embedded.workers, limits: embedded.limits };
         let process = process::Running::start(&settings.process, signals, serving).await?;
-        Ok(Self { process, keys, folder })
+        Ok(Self { process, keys, folder, locks })
     }
 
     /// Serves until a signal, then stops in order; the folder is let go last.
     pub async fn until_stopped(self) -> ExitCode {
         let code = self.process.until_stopped().await;
-        drop(self.folder);
+        drop((self.locks, self.folder));
         code
     }
 
     /// Stops at once in order, without waiting for a signal; says how that went.
     pub async fn stop(self) -> ExitCode {
         let code = self.process.stop().await;
-        drop(self.folder);
+        drop((self.locks, self.folder));
         code
     }
 }

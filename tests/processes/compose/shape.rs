@@ -90,16 +90,45 @@ fn each_process_of_ours_knows_its_variables_and_flags() {
 
 #[test]
 fn no_password_stands_where_the_list_of_processes_shows_it() {
-    let password = "Kept-Away-1";
-    let compose = Compose::read(&Variables::from([("POSTGRES_PASSWORD".to_owned(), password.to_owned())]));
-    let mut needed = 0;
+    let compose = Compose::read(&passwords());
     for (name, service) in &compose.services {
         let checked = service.healthcheck.iter().flat_map(|check| &check.test);
-        assert!(service.command.iter().chain(checked).all(|word| !word.contains(password)), "{name}");
-        needed += service.environment.values().filter(|value| value.contains(password)).count();
+        assert!(service.command.iter().chain(checked).all(|word| !word.contains("KeptAway")), "{name}");
     }
-    assert_eq!(needed, 4, "the server and each service are told");
-    assert_eq!(compose.configs["databases"].content.matches(password).count(), 3);
+}
+
+/// With one password for all of them, each service could enter the databases of the others.
+#[test]
+fn everybody_has_a_password_of_its_own_and_is_told_no_other() {
+    let compose = Compose::read(&passwords());
+    for (variable, password) in passwords() {
+        let owner = match variable.split('_').next().unwrap() {
+            "POSTGRES" => "postgres".to_owned(),
+            name => format!("{}-service", name.to_lowercase()),
+        };
+        let told = compose
+            .services
+            .iter()
+            .filter(|(_, service)| service.environment.values().any(|value| value.contains(&password)));
+        assert_eq!(told.map(|(name, _)| name.clone()).collect::<Vec<_>>(), [owner.clone()], "{variable}");
+        let roles = compose.configs["databases"].content.matches(&password).count();
+        assert_eq!(roles, usize::from(owner != "postgres"), "{variable}");
+    }
+    let compose = defaults();
+    let mut different =
+        BTreeSet::from([compose.service("postgres").environment["POSTGRES_PASSWORD"].clone()]);
+    for (_, service) in ours(&compose) {
+        let url = service.environment.get("TENURE_DATABASE_URL");
+        different.extend(url.map(|url| url.split([':', '@']).nth(2).unwrap().to_owned()));
+    }
+    assert_eq!(different.len(), 4, "{different:?}");
+}
+
+/// A password for each who has one, known again wherever it stands.
+fn passwords() -> Variables {
+    ["POSTGRES", "DIRECTORY", "IDENTITY", "SUBSCRIPTION"]
+        .map(|name| (format!("{name}_PASSWORD"), format!("KeptAway{name}")))
+        .into()
 }
 
 #[test]

@@ -24,11 +24,15 @@ struct Fixture {
 }
 
 async fn fixture() -> Fixture {
+    let clock = Clock::new(|| Timestamp::from_seconds(1_700_000_000));
+    fixture_with(clock, WriteLimits::default()).await
+}
+
+async fn fixture_with(clock: Clock, limits: WriteLimits) -> Fixture {
     let store = foundation().await;
     let db = store.db.clone();
     let key = PrivateKey::generate().unwrap();
-    let clock = Clock::new(|| Timestamp::from_seconds(1_700_000_000));
-    let edge = Edge::new(Service::Directory, clock, ids(), &key, db.clone());
+    let edge = Edge::new(Service::Directory, clock, ids(), &key, db.clone(), limits);
     Fixture { edge, db, _store: store }
 }
 
@@ -135,11 +139,10 @@ async fn a_defect_is_named_by_an_id() {
 
 #[tokio::test]
 async fn a_principal_that_writes_too_fast_is_throttled_alone_and_nothing_is_recorded() {
-    let Fixture { edge, db, _store } = fixture().await;
     let (clock, one) = (ManualClock::default(), NonZeroU32::MIN);
     let hundred = one.saturating_add(99);
-    let edge = Edge(Arc::new(Inner { clock: clock.clock(), ..Arc::unwrap_or_clone(edge.0) }))
-        .with_write_limits(WriteLimits { per_second_per_principal: one, per_second_per_directory: hundred });
+    let limits = WriteLimits { per_second_per_principal: one, per_second_per_directory: hundred };
+    let Fixture { edge, db, _store } = fixture_with(clock.clock(), limits).await;
     let write = |caller: Caller| edge.call(&request(Authentication::Known(caller), ""), RESOLVE, "");
     for _ in 0..5 {
         write(caller()).unwrap();

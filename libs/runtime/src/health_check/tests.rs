@@ -82,3 +82,23 @@ async fn tls_is_spoken_to_a_process_that_serves_it() {
     assert!(told(&["--address", &url]).await.unwrap_err().contains("--tls-ca"));
     told(&["--address", &url, "--tls-ca", &text(&authority.certificate)]).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn an_https_address_is_verified_by_the_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |path: &Path| path.display().to_string();
+    let authority = Authority::new(folder.path(), "authority");
+    let (certificate, key) = authority.certify("server", &["127.0.0.1"]);
+    let server = server(Some(ServerTls::read(&certificate, &key).unwrap())).await;
+    server.health.set_serving().await;
+    let url = format!("https://{}", server.address);
+    told(&["--address", &url, "--tls-ca", &text(&authority.certificate)]).await.unwrap();
+    let foreign = Authority::new(folder.path(), "foreign");
+    told(&["--address", &url, "--tls-ca", &text(&foreign.certificate)]).await.unwrap_err();
+
+    // Silence during the handshake is silence.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = silent.local_addr().unwrap().to_string();
+    let listen = ["--listen", &at, "--tls-cert", &text(&certificate), "--tls-key", &text(&key)];
+    assert!(told(&listen).await.unwrap_err().contains("does not answer in time"));
+}

@@ -36,7 +36,7 @@ pub fn init(dir: &Path) -> Result<PathBuf, KeyError> {
     let services = Service::ALL.map(|service| (service.as_str(), keys.service(service)));
     for (name, key) in services.into_iter().chain([(OPERATOR, keys.operator())]) {
         let path = trust.join(format!("{name}.pub"));
-        put(&path, &to_pem(key.public()), &key.public_x(), 0o644)
+        put(&path, &to_pem(key.public()), 0o644)
             .map_err(|error| KeyError::Unusable { path: path.clone(), error })?;
         if read_public(&path)? != key.public() {
             return Err(KeyError::Foreign { private: dir.join(format!("{name}.key")), public: path });
@@ -82,6 +82,10 @@ fn from_pem(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::keys::read_key;
 
@@ -116,6 +120,55 @@ mod tests {
         fs::remove_file(trust.join("operator.pub")).unwrap();
         init(folder.path()).unwrap();
         assert_eq!(contents(folder.path()), before);
+    }
+
+    #[test]
+    fn two_at_once_make_one_set_of_keys_and_leave_no_draft() {
+        for _ in 0..8 {
+            let folder = tempfile::tempdir().unwrap();
+            let at_once = Barrier::new(4);
+            let made: Vec<_> = thread::scope(|scope| {
+                let init = || {
+                    at_once.wait();
+                    init(folder.path())
+                };
+                let racing: Vec<_> = (0..4).map(|_| scope.spawn(init)).collect();
+                racing.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            for trust in made {
+                assert_eq!(read_trust(&trust.unwrap()).unwrap().services.len(), 3);
+            }
+            // The keys and the folder of their public halves; and these halves alone.
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+            assert_eq!(fs::read_dir(folder.path().join("trust")).unwrap().count(), 4);
+        }
+    }
+
+    #[test]
+    fn what_a_killed_attempt_has_left_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = init(folder.path()).unwrap();
+        let before = contents(folder.path());
+        let public = read_key(&folder.path().join("operator.key")).unwrap();
+        let whole = trust.join("operator.pub");
+        fs::rename(&whole, trust.join(format!(".{}.draft", public.public_x()))).unwrap();
+        init(folder.path()).unwrap();
+        assert_eq!(contents(folder.path()), before);
+    }
+
+    #[test]
+    fn a_complete_folder_is_only_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = init(folder.path()).unwrap();
+        // A file that comes or goes would make its folder's time a new one.
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        for dir in [folder.path(), &trust] {
+            fs::File::open(dir).unwrap().set_modified(long_ago).unwrap();
+        }
+        init(folder.path()).unwrap();
+        for dir in [folder.path(), &trust] {
+            assert_eq!(fs::metadata(dir).unwrap().modified().unwrap(), long_ago);
+        }
     }
 
     #[test]

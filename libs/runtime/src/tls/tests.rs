@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::version::TLS12;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request};
 
@@ -86,6 +87,23 @@ async fn a_peer_is_verified_by_authority_and_by_name() {
 }
 
 #[tokio::test]
+async fn nothing_older_than_tls_1_3_is_served() {
+    let ground = Ground::new();
+    let server = ground.server(Limits::default()).await;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(&ground.authority.certificate).unwrap());
+    for (version, served) in [(&TLS12, false), (&TLS13, true)] {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+        let config = config.with_protocol_versions(&[version]).unwrap();
+        let config = config.with_root_certificates(roots.clone()).with_no_client_auth();
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        assert_eq!(shaken.is_ok(), served, "{version:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_handshake_that_never_ends_is_closed_and_so_is_silence_after_one() {
     let ground = Ground::new();
     let server = ground.server(Limits { preface: Duration::from_millis(200), ..Limits::default() }).await;
@@ -129,4 +147,12 @@ fn files_that_cannot_be_served_with_are_refused() {
     assert!(matches!(refused(&certificate, &certificate), TlsError::NoKey(_)));
     assert!(matches!(refused(&path("absent"), &key), TlsError::Unreadable { .. }));
     assert!(matches!(Authorities::read(&key).unwrap_err(), TlsError::NoCertificate(_)));
+    // A good one among them makes up for none of the others.
+    let good = fs::read_to_string(&ground.authority.certificate).unwrap();
+    for bad in ["AAAA", "no base64"] {
+        let bundle = path("bundle.pem");
+        let bad = format!("-----BEGIN CERTIFICATE-----\n{bad}\n-----END CERTIFICATE-----\n");
+        fs::write(&bundle, good.clone() + &bad).unwrap();
+        assert!(matches!(Authorities::read(&bundle).unwrap_err(), TlsError::BadCertificate(_)));
+    }
 }

@@ -6,7 +6,7 @@ use database::change_log::{self, Change, ChangeKind};
 use database::{Tx, idempotency, retry};
 use kernel::DirectoryId;
 
-use super::{UseCases, require_provider};
+use super::{UseCases, lien_creator, require_provider};
 use crate::domain::lien::{Claim, Guarded, Lien, Placement};
 use crate::domain::refused::Refused;
 use crate::store;
@@ -49,8 +49,9 @@ impl UseCases {
         {
             return Err(Refused::DomainNotFound(domain.clone()));
         }
-        let before = store::liens::before(&mut tx, &locked, permit.actor(), claim).await?;
-        let placement = Lien::place(locked.directory(), &before, claim.clone(), permit.actor(), call.now)?;
+        let creator = lien_creator(call, permit);
+        let before = store::liens::before(&mut tx, &locked, creator, claim).await?;
+        let placement = Lien::place(locked.directory(), &before, claim.clone(), creator, call.now)?;
         let lien = match placement {
             Placement::Standing(lien) => lien,
             Placement::Placed(lien) => {

@@ -24,6 +24,9 @@ pub(crate) use create_lien::CreateLien;
 pub(crate) use delete_lien::DeleteLien;
 pub(crate) use queries::Page;
 
+/// The one creator of all operators' liens.
+const OPERATORS: &str = "operators";
+
 /// The use cases of this context, with what they need.
 pub(crate) struct UseCases {
     /// The context's database.
@@ -55,6 +58,12 @@ fn require_provider<P: Permission>(call: &Call, directory: DirectoryId) -> Resul
 /// Who acts on a lien.
 fn actor_of<'a, P: Permission>(call: &Call, permit: &'a Permit<P>) -> Actor<'a> {
     Actor { name: permit.actor(), is_operator: matches!(call.caller, Some(Caller::Operator(_))) }
+}
+
+/// Whose liens those of a call are (K11): a service's own; and all operators are one, since each token has another name.
+/// Whose token it was, the change log tells.
+fn lien_creator<'a, P: Permission>(call: &Call, permit: &'a Permit<P>) -> &'a str {
+    if matches!(call.caller, Some(Caller::Operator(_))) { OPERATORS } else { permit.actor() }
 }
 
 /// Asks whether a peer or operator holds a right, wherever it is needed (K36); principals never do.

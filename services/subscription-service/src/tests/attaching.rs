@@ -278,9 +278,8 @@ async fn a_preview_shows_where_it_lands_and_what_stands_against_it() {
 
 #[tokio::test]
 async fn retries_and_previews_cost_a_write_too_and_who_has_none_left_reaches_nothing() {
-    let mut world = World::new().await;
     let limits = WriteLimits { per_second_per_principal: NonZeroU32::MIN, ..WriteLimits::default() };
-    world.handler.edge = world.handler.edge.clone().with_write_limits(limits);
+    let world = World::with_limits(limits).await;
     let order = AttachOffice365SubscriptionRequest { request_id: request_id(1), ..ten_seats() };
     let preview = AttachOffice365SubscriptionRequest { validate_only: true, ..ten_seats() };
     let answer = world.attach(person("ada"), order.clone()).await.unwrap();

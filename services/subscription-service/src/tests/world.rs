@@ -14,7 +14,7 @@ use api::subscription::v1::{
 };
 use database::on;
 use kernel::{DirectoryId, Principal, ServiceAccountId, SessionId, UserId, new_ids};
-use runtime::edge::Edge;
+use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::PeerError;
@@ -100,6 +100,10 @@ pub(super) fn reason(status: Status) -> String {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_limits(WriteLimits::default()).await
+    }
+
+    pub(super) async fn with_limits(limits: WriteLimits) -> Self {
         let database = test_support::database::fresh("subscription", &crate::migrations()).await;
         let clock = ManualClock::default();
         let script = Arc::new(Mutex::new(script()));
@@ -116,7 +120,7 @@ impl World {
             azure_subscriptions_per_owner: 3,
         };
         let ids = test_support::ids::seeded(7);
-        let edge = Edge::new(Service::Subscription, clock.clock(), ids, &key, database.db.clone());
+        let edge = Edge::new(Service::Subscription, clock.clock(), ids, &key, database.db.clone(), limits);
         Self { database, clock, handler: Handler { edge, use_cases }, scripted: script }
     }
 

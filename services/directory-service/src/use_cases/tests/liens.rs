@@ -206,6 +206,29 @@ async fn k_11_nobody_elses_lien_stands_in_for_ones_own() {
 }
 
 #[tokio::test]
+async fn k_11_operators_are_one_creator_whatever_token_they_come_with() {
+    let world = World::new().await;
+    let directory = world.active("contoso").await.id;
+    let token = |name: &str| Caller::Operator(name.to_owned());
+    let first = world.place(&token("monday"), directory, claim("freeze", 5)).await.unwrap();
+    assert_eq!(first.create_principal, "operators");
+    assert_eq!(world.place(&token("tuesday"), directory, claim("freeze", 5)).await.unwrap(), first);
+    let second = world.place(&token("tuesday"), directory, claim("freeze", 6)).await.unwrap();
+    assert_eq!(world.count("liens").await, 1);
+    world.remove(&token("wednesday"), directory, second.id, false).await.unwrap();
+    let late = world.place(&token("thursday"), directory, claim("freeze", 6)).await.unwrap_err();
+    assert!(matches!(late, Refused::LienRemoved { removed_revision: 6, .. }));
+    // Who it was, the change log tells.
+    for (day, changes) in [("monday", 1), ("tuesday", 2), ("wednesday", 1), ("thursday", 0)] {
+        assert_eq!(
+            world.count(&format!("change_log WHERE actor = 'operators/{day}'")).await,
+            changes,
+            "{day}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn liens_are_listed_in_pages_oldest_first() {
     let world = World::new().await;
     let directory = world.active("contoso").await.id;
