@@ -1,6 +1,7 @@
 //! Places at which a test has the process killed, to see what a crash just there leaves behind (P-8).
 //!
-//! Compiled only with the feature `fail-points`, which only the tests enable: no released program can be told to die.
+//! Compiled only with the feature `fail-points`, a dev-dependency of the system tests: what `cargo test` builds can be told
+//! to die, and what `cargo build` builds, released programs among it, cannot.
 
 /// Where a process can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
