@@ -60,7 +60,7 @@ permissions! {
 
 /// Whether a permission may cover others than itself.
 pub(crate) fn is_scope(held: &str) -> bool {
-    held.ends_with("/allTasks") || held.ends_with("/allProperties/read")
+    scope(held).is_some()
 }
 
 /// Whether holding `held` means holding `wanted`.
@@ -71,18 +71,19 @@ pub fn covers(held: &str, wanted: &str) -> bool {
     if held == wanted {
         return true;
     }
-    let (scope, reads_only) = if let Some(scope) = held.strip_suffix("/allProperties/allTasks") {
-        (scope, false)
-    } else if let Some(scope) = held.strip_suffix("/allProperties/read") {
-        (scope, true)
-    } else if let Some(scope) = held.strip_suffix("/allTasks") {
-        (scope, false)
-    } else {
-        return false;
-    };
+    let Some((scope, reads_only)) = scope(held) else { return false };
     let scope = scope.strip_suffix("/allEntities").unwrap_or(scope);
     let below = wanted.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/'));
     below.is_some_and(|rest| !reads_only || rest.rsplit('/').next() == Some("read"))
+}
+
+/// What a permission for all of something is for, and whether for reading alone.
+fn scope(held: &str) -> Option<(&str, bool)> {
+    if let Some(scope) = held.strip_suffix("/allProperties/read") {
+        return Some((scope, true));
+    }
+    let scope = held.strip_suffix("/allTasks")?;
+    Some((scope.strip_suffix("/allProperties").unwrap_or(scope), false))
 }
 
 #[cfg(test)]

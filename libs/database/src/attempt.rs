@@ -4,7 +4,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use access::Call;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -15,7 +14,8 @@ tokio::task_local! {
     static ATTEMPT: Arc<Attempt>;
 }
 
-/// Whose turn a unit waits for: a directory's, or the process's own where no call is at work.
+/// Whose turn a unit waits for: a directory's, nil for all callers that have none, or the process's own where no call is
+/// at work.
 pub(crate) type Lane = Option<Uuid>;
 
 /// One attempt.
@@ -35,10 +35,10 @@ impl Attempt {
 /// A refusal and a replay are of no unit's COMMIT, and yet may rest on rows of earlier units of their batch: where that
 /// failed, they are not true.
 pub(crate) async fn settled<T, E: Failure>(
-    call: &Call,
+    lane: Uuid,
     attempt: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let noted = Attempt::of(call.record_directory());
+    let noted = Attempt::of(lane);
     let outcome = ATTEMPT.scope(Arc::clone(&noted), attempt).await;
     let batches = std::mem::take(&mut *noted.batches.lock().unwrap_or_else(PoisonError::into_inner));
     for batch in batches {

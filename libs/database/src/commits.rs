@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kernel::DirectoryId;
 use tokio::sync::Notify;
 
-/// Told the directories whose change log a COMMIT may have added to.
+/// Told the directories that were noted by what a COMMIT may have written.
 pub type CommitObserver = Arc<dyn Fn(&[DirectoryId]) + Send + Sync>;
 
 /// Those who are told; clones tell the same ones.

@@ -1,7 +1,7 @@
 //! Places at which a test has the process killed, to see what a crash just there leaves behind (P-8).
 //!
-//! Compiled only with the feature `fail-points`, which only the tests ask for. A program that is built by its package's
-//! name cannot be told to die; one that is built with `--workspace` can, since cargo then builds it as the tests want it.
+//! Compiled only with the feature `fail-points`, a dev-dependency of the system tests: what `cargo test` builds can be told
+//! to die, and what `cargo build` builds, released programs among it, cannot.
 
 /// Where a process can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

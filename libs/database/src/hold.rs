@@ -11,6 +11,7 @@ use kernel::{DirectoryId, LienId, Timestamp};
 use crate::connect::Db;
 use crate::error::StoreError;
 use crate::on;
+use crate::retry::bookkeeping;
 use crate::tx::Tx;
 
 /// What the row of a (directory, reason) says.
@@ -48,17 +49,20 @@ pub async fn begin(
 ) -> Result<Hold, StoreError> {
     let insert = "INSERT INTO holds (directory, reason, state, lien, revision, uses, hold_time)
         VALUES ($1, $2, 'TAKING', NULL, $3, 0, $3) ON CONFLICT (directory, reason) DO NOTHING";
-    let mut tx = db.write().await?;
-    on!(&mut tx, |c| sqlx::query(insert)
-        .bind(directory.uuid())
-        .bind(reason)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    let hold = found(&mut tx, directory, reason).await?;
-    tx.commit_bookkeeping().await?;
-    Ok(hold)
+    bookkeeping(|| async {
+        let mut tx = db.write().await?;
+        on!(&mut tx, |c| sqlx::query(insert)
+            .bind(directory.uuid())
+            .bind(reason)
+            .bind(now.micros())
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        let hold = found(&mut tx, directory, reason).await?;
+        tx.commit_bookkeeping().await?;
+        Ok(hold)
+    })
+    .await
 }
 
 /// Notes that no lien can be had up to a revision, because one was removed: the next is taken above it.
@@ -71,16 +75,19 @@ pub async fn outdated(
 ) -> Result<(), StoreError> {
     let update = "UPDATE holds SET revision = $4
         WHERE directory = $1 AND reason = $2 AND state = 'TAKING' AND revision = $3";
-    let mut tx = db.write().await?;
-    on!(&mut tx, |c| sqlx::query(update)
-        .bind(directory.uuid())
-        .bind(reason)
-        .bind(revision)
-        .bind(removed.saturating_add(1))
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    tx.commit_bookkeeping().await
+    bookkeeping(|| async {
+        let mut tx = db.write().await?;
+        on!(&mut tx, |c| sqlx::query(update)
+            .bind(directory.uuid())
+            .bind(reason)
+            .bind(revision)
+            .bind(removed.saturating_add(1))
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        tx.commit_bookkeeping().await
+    })
+    .await
 }
 
 /// Notes that the lien of the noted revision was taken; where a twin was faster, nothing changes.
@@ -94,17 +101,20 @@ pub async fn held(
 ) -> Result<(), StoreError> {
     let update = "UPDATE holds SET state = 'HELD', lien = $3, hold_time = $5
         WHERE directory = $1 AND reason = $2 AND state = 'TAKING' AND revision = $4";
-    let mut tx = db.write().await?;
-    on!(&mut tx, |c| sqlx::query(update)
-        .bind(directory.uuid())
-        .bind(reason)
-        .bind(lien.uuid())
-        .bind(revision)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    tx.commit_bookkeeping().await
+    bookkeeping(|| async {
+        let mut tx = db.write().await?;
+        on!(&mut tx, |c| sqlx::query(update)
+            .bind(directory.uuid())
+            .bind(reason)
+            .bind(lien.uuid())
+            .bind(revision)
+            .bind(now.micros())
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        tx.commit_bookkeeping().await
+    })
+    .await
 }
 
 /// Proof that the hold's row is locked by this transaction and says HELD.
@@ -140,15 +150,18 @@ pub async fn release(
 pub async fn released(db: &Db, directory: DirectoryId, reason: &str, lien: LienId) -> Result<(), StoreError> {
     let delete =
         "DELETE FROM holds WHERE directory = $1 AND reason = $2 AND state = 'RELEASING' AND lien = $3";
-    let mut tx = db.write().await?;
-    on!(&mut tx, |c| sqlx::query(delete)
-        .bind(directory.uuid())
-        .bind(reason)
-        .bind(lien.uuid())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    tx.commit_bookkeeping().await
+    bookkeeping(|| async {
+        let mut tx = db.write().await?;
+        on!(&mut tx, |c| sqlx::query(delete)
+            .bind(directory.uuid())
+            .bind(reason)
+            .bind(lien.uuid())
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        tx.commit_bookkeeping().await
+    })
+    .await
 }
 
 async fn found(tx: &mut Tx, directory: DirectoryId, reason: &str) -> Result<Hold, StoreError> {

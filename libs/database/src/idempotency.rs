@@ -12,6 +12,7 @@ use crate::connect::Db;
 use crate::error::StoreError;
 use crate::on;
 use crate::retry::{Failure, start_over};
+use crate::sweep::Sweep;
 use crate::tx::Tx;
 
 /// How long a record is kept.
@@ -92,7 +93,12 @@ pub async fn complete(tx: &mut Tx, call: &Call, answer: &impl Serialize) -> Resu
 
 /// Removes the records whose day is over; gives how many.
 pub async fn sweep(db: &Db, now: kernel::Timestamp) -> Result<u64, StoreError> {
-    crate::sweep(db, "DELETE FROM idempotency_records WHERE expire_time <= $1", now).await
+    let records = Sweep {
+        table: "idempotency_records",
+        key: "directory, caller, method, request_id",
+        over: "expire_time <= $1",
+    };
+    records.run(db, now).await
 }
 
 async fn recorded<T: DeserializeOwned>(tx: &mut Tx, call: &Call) -> Result<Option<T>, StoreError> {

@@ -30,8 +30,8 @@ pub use error::StoreError;
 pub use migrate::Migrations;
 #[doc(hidden)]
 pub use read_one::{Reader, Reads};
-pub use retry::{Failure, retry, start_over};
-pub use sweep::sweep;
+pub use retry::{Failure, bookkeeping, retry, retry_in_lane_of, start_over};
+pub use sweep::Sweep;
 pub use tx::Tx;
 #[doc(hidden)]
 pub use tx::TxEngine;

@@ -11,11 +11,12 @@ pub(crate) struct RoundRobin<K, T> {
     lanes: HashMap<K, VecDeque<T>>,
     /// The lanes in which somebody waits, in the order of their turns.
     rotation: VecDeque<K>,
+    len: usize,
 }
 
 impl<K, T> Default for RoundRobin<K, T> {
     fn default() -> Self {
-        Self { lanes: HashMap::new(), rotation: VecDeque::new() }
+        Self { lanes: HashMap::new(), rotation: VecDeque::new(), len: 0 }
     }
 }
 
@@ -26,12 +27,14 @@ impl<K: Hash + Eq + Copy, T> RoundRobin<K, T> {
             self.rotation.push_back(lane);
         }
         waiting.push_back(item);
+        self.len += 1;
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
         let lane = self.rotation.pop_front()?;
         let waiting = self.lanes.get_mut(&lane)?;
         let item = waiting.pop_front();
+        self.len -= usize::from(item.is_some());
         if waiting.is_empty() {
             // Lanes come and go with who calls: an empty one keeps no memory.
             self.lanes.remove(&lane);
@@ -41,8 +44,13 @@ impl<K: Hash + Eq + Copy, T> RoundRobin<K, T> {
         item
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rotation.is_empty()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether this is true of somebody who waits.
+    pub(crate) fn any(&self, is: impl Fn(&T) -> bool) -> bool {
+        self.lanes.values().flatten().any(is)
     }
 }
 
@@ -78,6 +86,6 @@ mod tests {
         assert_eq!(queue.pop(), Some(1));
         queue.push('a', 2);
         assert_eq!((queue.pop(), queue.pop()), (Some(11), Some(2)));
-        assert!(queue.is_empty() && queue.lanes.is_empty());
+        assert!(queue.len() == 0 && queue.rotation.is_empty() && queue.lanes.is_empty());
     }
 }

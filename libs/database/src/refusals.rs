@@ -11,6 +11,7 @@ use crate::attempt::in_lane_of;
 use crate::connect::Db;
 use crate::error::StoreError;
 use crate::on;
+use crate::retry::bookkeeping;
 
 pub(crate) const MINUTE_MICROS: i64 = 60 * 1_000_000;
 
@@ -52,21 +53,26 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)
         ON CONFLICT (directory, minute, actor, action, target, code, reason) DO UPDATE
         SET count = refusals.count + 1, last_time = excluded.last_time";
-    let mut tx = in_lane_of(directory.uuid(), db.write()).await?;
-    on!(&mut tx, |c| sqlx::query(upsert)
-        .bind(directory.uuid())
-        .bind(minute_of(call.now))
-        .bind(call.actor())
-        .bind(call.method)
-        .bind(target_in(directory, target))
-        .bind(format!("{:?}", refusal.code()))
-        .bind(refusal.reason().as_str())
-        .bind(call.now.micros())
-        .bind(call.trace_id.as_deref())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    tx.commit_bookkeeping().await
+    let target = target_in(directory, target);
+    let code = format!("{:?}", refusal.code());
+    let counted = || async {
+        let mut tx = db.write().await?;
+        on!(&mut tx, |c| sqlx::query(upsert)
+            .bind(directory.uuid())
+            .bind(minute_of(call.now))
+            .bind(call.actor())
+            .bind(call.method)
+            .bind(&target)
+            .bind(&code)
+            .bind(refusal.reason().as_str())
+            .bind(call.now.micros())
+            .bind(call.trace_id.as_deref())
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        tx.commit_bookkeeping().await
+    };
+    in_lane_of(directory.uuid(), bookkeeping(counted)).await
 }
 
 /// The directory that a resource's name begins with, or nil.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use access::Call;
+use kernel::DirectoryId;
+use uuid::Uuid;
 
 use crate::attempt::settled;
 use crate::error::StoreError;
@@ -33,9 +35,26 @@ pub async fn retry<T, E: Failure, F: Future<Output = Result<T, E>>>(
     call: &Call,
     attempt: impl Fn() -> F,
 ) -> Result<T, E> {
+    retry_in(call.record_directory(), call, attempt).await
+}
+
+/// As [`retry`], in the lane of a directory that another proof than an access token names.
+pub async fn retry_in_lane_of<T, E: Failure, F: Future<Output = Result<T, E>>>(
+    directory: DirectoryId,
+    call: &Call,
+    attempt: impl Fn() -> F,
+) -> Result<T, E> {
+    retry_in(directory.uuid(), call, attempt).await
+}
+
+async fn retry_in<T, E: Failure, F: Future<Output = Result<T, E>>>(
+    lane: Uuid,
+    call: &Call,
+    attempt: impl Fn() -> F,
+) -> Result<T, E> {
     let mut attempts = 0;
     loop {
-        let result = settled(call, attempt()).await;
+        let result = settled(lane, attempt()).await;
         attempts += 1;
         let again = match result.as_ref().err().and_then(Failure::store) {
             Some(StoreError::Conflict(_)) => true,
@@ -46,6 +65,23 @@ pub async fn retry<T, E: Failure, F: Future<Output = Result<T, E>>>(
             return result;
         }
         tokio::time::sleep(pause(attempts, call)).await;
+    }
+}
+
+/// Repeats one transaction of bookkeeping while it collides with others, or its unit loses its turn (K10): where no call's
+/// [`retry`] is around it, nobody else would.
+pub async fn bookkeeping<T, E: Failure, F: Future<Output = Result<T, E>>>(
+    attempt: impl Fn() -> F,
+) -> Result<T, E> {
+    let mut attempts = 0;
+    loop {
+        let result = attempt().await;
+        attempts += 1;
+        let again = result.as_ref().err().and_then(Failure::store).is_some_and(StoreError::is_conflict);
+        if !again || attempts == MOST_ATTEMPTS {
+            return result;
+        }
+        tokio::time::sleep(grown(attempts)).await;
     }
 }
 
@@ -67,5 +103,9 @@ pub async fn start_over<T, E: Failure, F: Future<Output = Result<T, E>>>(
 /// Grows with the attempts, and differs between calls, so that those who collided do not collide again.
 fn pause(attempts: u32, call: &Call) -> Duration {
     let spread = u64::from(call.new_id.as_bytes()[15] % 16);
-    Duration::from_millis((1 << attempts.min(6)) + spread)
+    grown(attempts) + Duration::from_millis(spread)
+}
+
+fn grown(attempts: u32) -> Duration {
+    Duration::from_millis(1 << attempts.min(6))
 }

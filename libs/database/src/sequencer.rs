@@ -12,12 +12,15 @@ use crate::error::StoreError;
 use crate::fail_point::{self, FailPoint};
 use crate::on;
 use crate::refusals::MINUTE_MICROS;
+use crate::retry::bookkeeping;
 use crate::tx::Tx;
 
 /// Rows positioned in one short transaction; whole transactions always, so that a batch may be somewhat larger.
-const BATCH: i64 = 500;
+///
+/// Few enough that SQLite's only writer is soon another's, and enough that a busy log does not fall behind.
+const BATCH: i64 = 200;
 /// Minutes of refusals moved into the log at once.
-const REFUSALS_BATCH: i64 = 500;
+const REFUSALS_BATCH: i64 = 100;
 
 #[derive(sqlx::FromRow)]
 struct Head {
@@ -54,6 +57,10 @@ pub async fn run_once(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
     if !has_work(db, now).await? {
         return Ok(false);
     }
+    bookkeeping(|| sequence(db, now)).await
+}
+
+async fn sequence(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
     let mut tx = db.write().await?;
     let Some(head) = claim_head(&mut tx).await? else { return Ok(false) };
     let moved = move_refusals(&mut tx, now).await?;

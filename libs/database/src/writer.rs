@@ -1,6 +1,7 @@
 //! The one writer of a SQLite database: a task that owns the writing connection and commits units in batches (K10).
 //!
-//! A batch is whatever queued while the one before was at work; there is no timer. What a unit writes is not known here.
+//! A batch is whatever queued while the one before was at work, and what comes during its turns, within bounds; none waits
+//! for others to come. What a unit writes is not known here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +27,8 @@ pub struct Batching {
     pub turn_limit: Duration,
     /// The most units of one COMMIT.
     pub most_units: usize,
-    /// How old a batch may be when it gives a further turn, and so the longest that the first unit waits for others.
+    /// How old a batch may be when it gives a further turn: the first unit waits that long for others, and for the last
+    /// of them to end.
     pub age: Duration,
 }
 
@@ -35,6 +37,9 @@ impl Batching {
     pub const DEFAULT: Self =
         Self { turn_limit: Duration::from_millis(50), most_units: 256, age: Duration::from_millis(50) };
 }
+
+/// The most who wait; whoever comes then is refused at once, since the wait would be longer than anybody's patience.
+const MOST_WAITING: usize = 10_000;
 
 /// The number of no unit.
 const NOBODY: u64 = 0;
@@ -127,6 +132,9 @@ impl Front {
         if queue.is_closed {
             return Err(sqlx::Error::PoolClosed);
         }
+        if queue.waiting.len() >= MOST_WAITING {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
         queue.waiting.push(lane, waiter);
         drop(queue);
         self.arrived.notify_one();
@@ -156,9 +164,10 @@ impl Front {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_closed
     }
 
+    /// Whether somebody loses by waiting: not those whose callers are gone.
     fn is_waited_for(&self) -> bool {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.is_closed || !queue.waiting.is_empty()
+        queue.is_closed || queue.waiting.any(|waiter| !waiter.is_closed())
     }
 }
 

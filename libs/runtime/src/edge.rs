@@ -12,7 +12,7 @@ use access::service_key::PrivateKey;
 use access::{Call, Caller, Service};
 use aws_lc_rs::hmac;
 use database::Db;
-use kernel::{Clock, Code, Ids, Refusal, RequestId, Timestamp, Violations, reason};
+use kernel::{Clock, Code, DirectoryId, Ids, Refusal, RequestId, SessionId, Timestamp, Violations, reason};
 use tonic::{Request, Response, Status};
 
 use crate::config::Network;
@@ -105,6 +105,11 @@ impl Edge {
     /// one could not.
     pub fn anonymous_call<M: prost::Message>(&self, request: &Request<M>, method: &'static str) -> Call {
         self.call_of(None, request.get_ref(), method, "")
+    }
+
+    /// What [`Self::call`] has a principal pay, paid by a session whose refresh token's MAC is good, and its directory.
+    pub fn spend_of_session(&self, directory: DirectoryId, session: SessionId) -> Result<(), Refusal> {
+        self.0.write_buckets.spend_of_session(directory, session, self.now())
     }
 
     /// As [`Self::call`] where no token is needed: nobody calls, or the operator if a good token came along.

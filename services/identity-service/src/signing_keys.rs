@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::service_key::PrivateKey;
 use access::token::{ACCESS_TOKEN_LIFETIME, FetchKeys, KeySet, PublicKey};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use database::{Db, StoreError};
+use database::{Db, StoreError, bookkeeping};
 use kernel::{Ids, Timestamp};
 
 use crate::domain::refused::Refused;
@@ -101,6 +101,10 @@ impl SigningKeys {
 
     /// Makes and removes keys under the lock, so that two processes make one.
     async fn change(&self, now: Timestamp) -> Result<Vec<StoredKey>, Refused> {
+        bookkeeping(|| self.change_once(now)).await
+    }
+
+    async fn change_once(&self, now: Timestamp) -> Result<Vec<StoredKey>, Refused> {
         let mut tx = self.db.write().await?;
         signing_keys::lock(&mut tx).await?;
         let keys = signing_keys::list(&mut tx).await?;

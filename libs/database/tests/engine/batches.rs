@@ -22,13 +22,13 @@ use crate::{call, execute, store};
 const THINGS: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM things";
 const LONG: Duration = Duration::from_hours(1);
 /// Bounds that no test comes to: batches are what the test makes them.
-const UNBOUND: Batching = Batching { turn_limit: LONG, most_units: 10_000, age: LONG };
+pub(crate) const UNBOUND: Batching = Batching { turn_limit: LONG, most_units: 10_000, age: LONG };
 
-type Outcome = Result<String, StoreError>;
-type Unit = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(crate) type Outcome = Result<String, StoreError>;
+pub(crate) type Unit = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A store whose writer makes batches so; `None` on PostgreSQL.
-async fn batching(batching: Batching) -> Option<TestDatabase> {
+pub(crate) async fn batching(batching: Batching) -> Option<TestDatabase> {
     if engine() == Engine::Postgres {
         return None;
     }
@@ -45,7 +45,7 @@ async fn batching(batching: Batching) -> Option<TestDatabase> {
 }
 
 /// Counts the COMMITs that had units to commit.
-fn commits(db: &Db) -> Arc<AtomicUsize> {
+pub(crate) fn commits(db: &Db) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     db.on_commit(Arc::new(move |_| {
@@ -91,7 +91,7 @@ async fn count_to(tx: &mut Tx, steps: i64) -> Result<(), StoreError> {
 }
 
 /// A unit that runs these statements and then commits.
-fn unit(db: &Db, statements: &'static [&'static str]) -> Unit {
+pub(crate) fn unit(db: &Db, statements: &'static [&'static str]) -> Unit {
     let db = db.clone();
     Box::pin(async move {
         let call = Call { request_id: None, ..call(0, 0) };
@@ -103,7 +103,7 @@ fn unit(db: &Db, statements: &'static [&'static str]) -> Unit {
             tx.commit_bookkeeping().await?;
             Ok("committed".to_owned())
         };
-        retry(&call, || attempt()).await
+        retry(&call, attempt).await
     })
 }
 
@@ -116,7 +116,7 @@ fn refused(db: &Db) -> Unit {
             let things: i64 = on!(&mut tx, |c| sqlx::query_scalar(THINGS).fetch_one(c).await)?;
             if things > 0 { Err(StoreError::HoldLost) } else { Ok("not refused".to_owned()) }
         };
-        retry(&call(7, 7), || attempt()).await
+        retry(&call(7, 7), attempt).await
     })
 }
 
@@ -129,7 +129,7 @@ fn recorded(db: &Db, effects: &Arc<AtomicUsize>) -> Unit {
     })
 }
 
-const ONE: &[&str] = &["INSERT INTO things (thing) VALUES ('one')"];
+pub(crate) const ONE: &[&str] = &["INSERT INTO things (thing) VALUES ('one')"];
 const TWO: &[&str] = &["INSERT INTO things (thing) VALUES ('two')"];
 const BROKEN_PROMISE: &[&str] = &["INSERT INTO promises (thing) VALUES ('never')"];
 
@@ -328,7 +328,7 @@ async fn a_directory_with_many_units_delays_another_by_a_turn_or_two() {
                 tx.commit_bookkeeping().await?;
                 Ok(String::new())
             };
-            retry(&call, || attempt()).await
+            retry(&call, attempt).await
         })
     };
     let mut units: Vec<_> = (0..500).map(|number| of(1, call(number, 1))).collect();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod batches;
+mod bookkeeping;
 mod change_log;
 mod healing;
 mod holds;

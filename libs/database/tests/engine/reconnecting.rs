@@ -103,7 +103,7 @@ async fn interrupted(
         }
         tx.commit(&permit(), &ManualClock::default().clock()).await
     };
-    let outcome = retry(call, || attempt()).await;
+    let outcome = retry(call, attempt).await;
     (outcome, attempts.load(Ordering::SeqCst))
 }
 

@@ -16,9 +16,11 @@ async fn a_batch_ends_with_the_end_of_a_transaction() {
     for number in 0..100 {
         change(&store.db, &call(number, 1), 7).await;
     }
-    assert!(sequencer::run_once(&store.db, START).await.unwrap());
-    // The 500th row is the third of its transaction.
-    assert_eq!(number(&store.db, POSITIONED).await, 504);
+    // The 200th row is the fourth of its transaction.
+    for positioned in [203, 406, 609] {
+        assert!(sequencer::run_once(&store.db, START).await.unwrap());
+        assert_eq!(number(&store.db, POSITIONED).await, positioned);
+    }
     assert!(!sequencer::run_once(&store.db, START).await.unwrap());
     assert_eq!(number(&store.db, POSITIONED).await, 700);
 }
@@ -26,7 +28,7 @@ async fn a_batch_ends_with_the_end_of_a_transaction() {
 #[tokio::test]
 async fn a_batch_is_read_by_its_transactions_alone() {
     let store = store().await;
-    let select = sequencer::UNPOSITIONED.replace("$1", "500");
+    let select = sequencer::UNPOSITIONED.replace("$1", "200");
     let mut tx = store.db.write().await.unwrap();
     let plan: Vec<String> = match &mut tx.engine {
         TxEngine::Sqlite(transaction) => {

@@ -1,7 +1,8 @@
 //! How fast one principal, and all of one directory together, may write: nobody's haste is everybody's wait.
 //!
 //! A token bucket each, in this process's memory: every replica of every service counts what comes to itself. Services
-//! and operators are not limited here, nor are calls without a token, which have limits of their own (K18).
+//! and operators are not limited here, nor are signing up and signing in, which have limits of their own (K18). Who
+//! refreshes a session has no access token that counts: the session pays at a principal's rate, and its directory.
 
 use std::convert::Infallible;
 use std::hash::Hash;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use kernel::{Code, DirectoryId, Principal, Refusal, Timestamp, reason};
+use kernel::{Code, DirectoryId, Principal, Refusal, SessionId, Timestamp, reason};
 use quick_cache::sync::Cache;
 
 /// In how many nanoseconds an empty bucket is full again, whatever its rate: a burst is five seconds' worth.
@@ -43,6 +44,7 @@ impl Default for WriteLimits {
 #[derive(Debug)]
 pub(super) struct WriteBuckets {
     principals: Buckets<Principal>,
+    sessions: Buckets<SessionId>,
     directories: Buckets<DirectoryId>,
 }
 
@@ -50,6 +52,7 @@ impl WriteBuckets {
     pub(super) fn new(limits: WriteLimits) -> Self {
         Self {
             principals: Buckets::new(limits.per_second_per_principal, MOST_BUCKETS),
+            sessions: Buckets::new(limits.per_second_per_principal, MOST_BUCKETS),
             directories: Buckets::new(limits.per_second_per_directory, MOST_BUCKETS),
         }
     }
@@ -57,21 +60,40 @@ impl WriteBuckets {
     /// Takes a token from the principal's bucket and one from its directory's, or none from either: then it says after
     /// what time both have one.
     pub(super) fn spend(&self, principal: Principal, now: Timestamp) -> Result<(), Refusal> {
-        let own = self.principals.of(&principal);
-        let shared = self.directories.of(&principal.directory());
+        self.both(&self.principals.of(&principal), principal.to_string(), principal.directory(), now)
+    }
+
+    /// As [`Self::spend`] where a session's refresh token, whose MAC is good, stands for the principal.
+    pub(super) fn spend_of_session(
+        &self,
+        directory: DirectoryId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.both(&self.sessions.of(&session), format!("directories/{directory}"), directory, now)
+    }
+
+    fn both(
+        &self,
+        own: &Bucket,
+        subject: String,
+        directory: DirectoryId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let shared = self.directories.of(&directory);
         let now = now.micros().saturating_mul(1_000);
         match (own.spend(now), shared.spend(now)) {
             (Ok(()), Ok(())) => Ok(()),
             (Err(wait), Ok(())) => {
                 shared.give_back();
-                Err(throttled("one principal", principal.to_string(), wait))
+                Err(throttled("one principal", subject, wait))
             }
             (Ok(()), Err(wait)) => {
                 own.give_back();
-                Err(throttled("one directory", format!("directories/{}", principal.directory()), wait))
+                Err(throttled("one directory", format!("directories/{directory}"), wait))
             }
             (Err(one), Err(other)) => {
-                Err(throttled("one principal and its directory", principal.to_string(), one.max(other)))
+                Err(throttled("one principal and its directory", subject, one.max(other)))
             }
         }
     }
@@ -214,6 +236,19 @@ mod tests {
         }
         let later = START.plus(Duration::from_secs(5));
         assert_eq!(burst(&buckets, user("contoso", "cy"), later), 10);
+    }
+
+    #[test]
+    fn a_session_that_is_refreshed_pays_as_a_principal_does_and_so_does_its_directory() {
+        let buckets = buckets(2, 3);
+        let directory = user("contoso", "ada").directory();
+        let session = |name: &str| SessionId::from_uuid(new_ids::derive(&[name]));
+        let refreshes = |name: &str| {
+            let passes = |_: &usize| buckets.spend_of_session(directory, session(name), START).is_ok();
+            (0..100).take_while(passes).count()
+        };
+        assert_eq!((refreshes("one"), refreshes("two")), (10, 5));
+        assert_eq!(burst(&buckets, user("contoso", "ada"), START), 0, "the directory has fifteen");
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl SessionService for Handlers {
         let call = self.edge.anonymous_call(&request, REFRESH_SESSION);
         let result = async {
             let token = parse::refresh_token(request.into_inner())?;
-            let refreshed = self.use_cases.refresh_session(&call, &token).await?;
+            let token = self.use_cases.genuine(&token)?;
+            self.edge.spend_of_session(token.directory, token.session)?;
+            let refreshed = self.use_cases.refresh_session(&call, token).await?;
             Ok::<_, Refusal>(present::refreshed(refreshed, call.now))
         };
         let result = result.await.map_err(without_request_id);

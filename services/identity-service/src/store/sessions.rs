@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::{BeActive, Permission};
-use database::{Db, StoreError, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, on};
 use kernel::{DirectoryId, SessionId, Timestamp, UserId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -137,5 +137,6 @@ pub(crate) async fn revoke<P: Permission>(
 
 /// Removes sessions that ended before; gives how many. A session that is not there is refused like a revoked one.
 pub(crate) async fn sweep(db: &Db, ended_before: Timestamp) -> Result<u64, StoreError> {
-    database::sweep(db, "DELETE FROM sessions WHERE expire_time < $1 OR revoke_time < $1", ended_before).await
+    let over = "expire_time < $1 OR revoke_time < $1";
+    Sweep { table: "sessions", key: "directory, id", over }.run(db, ended_before).await
 }

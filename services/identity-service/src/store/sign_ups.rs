@@ -1,6 +1,6 @@
 //! The saga of each sign-up: rows of `sign_ups`. No password stands in them.
 
-use database::{Db, StoreError, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, on};
 use kernel::{DirectoryId, Timestamp};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -102,15 +102,17 @@ pub(crate) async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<bool, StoreE
     Ok(inserted == 1)
 }
 
-/// Moves a saga from one state of one attempt to another; says whether it was there, which decides all races.
+/// Moves a saga from one state of one attempt to another; says whether it was there, which decides all races. Of an
+/// attempt that is refused nobody has asked yet whether it made a directory all the same.
 pub(crate) async fn advance(
     tx: &mut Tx,
     sign_up: &SignUp,
     to: SignUpState,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let update =
-        "UPDATE sign_ups SET state = $4, update_time = $5 WHERE id = $1 AND attempt = $2 AND state = $3";
+    let update = "UPDATE sign_ups SET state = $4, update_time = $5,
+            directory = CASE WHEN $4 = 'REFUSED' THEN NULL ELSE directory END
+        WHERE id = $1 AND attempt = $2 AND state = $3";
     let advanced = on!(tx, |c| sqlx::query(update)
         .bind(sign_up.id)
         .bind(sign_up.attempt)
@@ -136,16 +138,16 @@ pub(crate) async fn begin_again(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Sto
     Ok(())
 }
 
-/// Notes the directory that was made, so that it can be given up later: at once where the attempt has ended meanwhile.
-/// Says whether the saga is still at this attempt.
+/// Notes the directory that was made, so that it can be given up later: at once where the attempt was given up meanwhile.
+/// Says whether the saga is still at this attempt, and may have a directory: one that was refused stays so (K7).
 pub(crate) async fn note_directory(
     tx: &mut Tx,
     sign_up: &SignUp,
     directory: DirectoryId,
 ) -> Result<bool, StoreError> {
     let update = "UPDATE sign_ups SET directory = $3,
-            state = CASE WHEN state IN ('REFUSED', 'ABANDONED') THEN 'ABANDONING' ELSE state END
-        WHERE id = $1 AND attempt = $2";
+            state = CASE WHEN state = 'ABANDONED' THEN 'ABANDONING' ELSE state END
+        WHERE id = $1 AND attempt = $2 AND state <> 'REFUSED'";
     let noted = on!(tx, |c| sqlx::query(update)
         .bind(sign_up.id)
         .bind(sign_up.attempt)
@@ -154,6 +156,23 @@ pub(crate) async fn note_directory(
         .await
         .map(|done| done.rows_affected()))?;
     Ok(noted == 1)
+}
+
+/// Notes that the directory which a refused attempt may have made is given up, so that nobody asks for it again.
+pub(crate) async fn note_given_up(
+    tx: &mut Tx,
+    sign_up: &SignUp,
+    directory: DirectoryId,
+) -> Result<(), StoreError> {
+    let update = "UPDATE sign_ups SET directory = $3 WHERE id = $1 AND attempt = $2 AND state = 'REFUSED'";
+    on!(tx, |c| sqlx::query(update)
+        .bind(sign_up.id)
+        .bind(sign_up.attempt)
+        .bind(directory.uuid())
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
 }
 
 /// Records the answer.
@@ -170,14 +189,15 @@ pub(crate) async fn record_answer(tx: &mut Tx, id: Uuid, answer: &SignedUp) -> R
     Ok(())
 }
 
-/// The oldest saga that nobody has worked on since, and that has not ended.
+/// The oldest saga that nobody has worked on since, and that has not ended, or was refused and may have made a directory.
 pub(crate) async fn oldest_unfinished(
     tx: &mut Tx,
     untouched_since: Timestamp,
 ) -> Result<Option<SignUp>, StoreError> {
     let select = format!(
         "SELECT {COLUMNS} FROM sign_ups
-            WHERE state IN ('STARTED', 'CREATED', 'ABANDONING') AND update_time <= $1
+            WHERE (state IN ('STARTED', 'CREATED', 'ABANDONING') OR state = 'REFUSED' AND directory IS NULL)
+                AND update_time <= $1
             ORDER BY update_time LIMIT 1"
     );
     let row: Option<Row> = on!(tx, |c| sqlx::query_as(AssertSqlSafe(select.as_str()))
@@ -196,10 +216,6 @@ pub(crate) async fn postpone(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<()
 
 /// Removes sagas that ended before; gives how many.
 pub(crate) async fn sweep(db: &Db, ended_before: Timestamp) -> Result<u64, StoreError> {
-    database::sweep(
-        db,
-        "DELETE FROM sign_ups WHERE state IN ('DONE', 'REFUSED', 'ABANDONED') AND update_time < $1",
-        ended_before,
-    )
-    .await
+    let over = "state IN ('DONE', 'REFUSED', 'ABANDONED') AND update_time < $1";
+    Sweep { table: "sign_ups", key: "id", over }.run(db, ended_before).await
 }

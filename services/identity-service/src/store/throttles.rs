@@ -2,7 +2,7 @@
 //!
 //! Keys are MACs: no address and no name stands in the table.
 
-use database::{Db, StoreError, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, on};
 use kernel::Timestamp;
 
 use crate::domain::throttle::Rate;
@@ -53,5 +53,5 @@ pub(crate) async fn give_back(tx: &mut Tx, subject: &Subject, rate: Rate) -> Res
 
 /// Removes the rows of subjects that are free of debt; gives how many.
 pub(crate) async fn sweep(db: &Db, now: Timestamp) -> Result<u64, StoreError> {
-    database::sweep(db, "DELETE FROM throttles WHERE full_time <= $1", now).await
+    Sweep { table: "throttles", key: "subject", over: "full_time <= $1" }.run(db, now).await
 }

@@ -176,6 +176,11 @@ async fn k39_a_sign_up_that_is_repeated_after_a_day_is_another_one_and_ends() {
         assert_eq!(reason(&late), "INITIAL_DOMAIN_TAKEN");
     }
     world.clock.advance(Duration::from_mins(3));
+    assert!(
+        world.work("finish sign-ups").await.unwrap(),
+        "it may have made a directory, which is asked once"
+    );
+    world.clock.advance(Duration::from_mins(3));
     assert!(!world.work("finish sign-ups").await.unwrap(), "nothing is left to do");
     assert_eq!(world.directory.states(), [State::Active]);
     assert_eq!(world.count("users").await, 1);
@@ -241,6 +246,27 @@ async fn a_directory_whose_attempt_a_twin_has_ended_is_given_up() {
     assert_eq!(reason(&slow.unwrap_err()), "SIGN_UP_ABANDONED");
     assert_eq!(world.directory.states(), [State::Deleted]);
     assert_eq!(world.count("users").await, 0);
+    // Who was told that the domain is taken may try again with the same request id (K7).
+    world.sign_up(sign_up_request("contoso", "1")).await.unwrap();
+    assert_eq!(world.count("users").await, 1);
+}
+
+#[tokio::test]
+async fn a_directory_whose_maker_died_before_noting_it_is_given_up_though_its_attempt_was_refused() {
+    let world = World::new().await;
+    world.directory.suffers(&[Trouble::CreateAnswerLost]);
+    world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+    world.directory.suffers(&[Trouble::Taken]);
+    let refused = world.sign_up(sign_up_request("contoso", "1")).await.unwrap_err();
+    assert_eq!(reason(&refused), "INITIAL_DOMAIN_TAKEN");
+    assert_eq!(world.directory.states(), [State::Provisioning]);
+    world.directory.suffers(&[]);
+    world.clock.advance(Duration::from_mins(3));
+    assert!(world.work("finish sign-ups").await.unwrap());
+    assert_eq!(world.directory.states(), [State::Deleted]);
+    world.clock.advance(Duration::from_mins(3));
+    assert!(!world.work("finish sign-ups").await.unwrap(), "it is asked once");
+    world.sign_up(sign_up_request("contoso", "1")).await.unwrap();
 }
 
 #[tokio::test]
@@ -265,6 +291,8 @@ async fn a_directory_that_turns_up_after_its_attempt_has_ended_is_given_up_by_th
         assert_eq!(world.directory.states(), [State::Provisioning]);
         world.directory.suffers(&[]);
         world.clock.advance(Duration::from_mins(3));
+        // The directory that turned up, and once what the refused attempt may have made.
+        assert!(world.work("finish sign-ups").await.unwrap());
         assert!(world.work("finish sign-ups").await.unwrap());
         assert_eq!(world.directory.states(), [State::Deleted], "{refused_twins}");
         assert!(!world.work("finish sign-ups").await.unwrap(), "nothing is left to do");

@@ -3,7 +3,7 @@
 //! Nothing of a saga that ends here was ever written in this context; what the directory context made is abandoned.
 
 use access::Service;
-use database::StoreError;
+use database::{StoreError, bookkeeping};
 use kernel::RequestId;
 
 use super::UseCases;
@@ -75,6 +75,19 @@ impl UseCases {
         }
         self.advance(&giving_up, end).await?;
         Ok(())
+    }
+
+    /// Gives up what a refused attempt may have made all the same: a twin's request may have been answered otherwise, and
+    /// the twin have died before it noted the directory, which would keep its label for ever.
+    pub(crate) async fn clear_up(&self, sign_up: &SignUp) -> Result<(), Refused> {
+        let directory = sign_up.directory_made();
+        self.directory.abandon(sign_up, directory).await?;
+        bookkeeping(|| async {
+            let mut tx = self.db.write().await?;
+            sign_ups::note_given_up(&mut tx, sign_up, directory).await?;
+            Ok(tx.commit_bookkeeping().await?)
+        })
+        .await
     }
 
     /// How far a sign-up has come meanwhile; `None` when it still stands where it was.

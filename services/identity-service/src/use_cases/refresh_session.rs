@@ -4,7 +4,7 @@ use access::permission::BeActive;
 use access::{Call, Denial, Permit, Question};
 use database::change_log::{Change, ChangeKind};
 use database::fail_point::{self, FailPoint};
-use database::{Tx, change_log, retry};
+use database::{Tx, change_log, retry_in_lane_of};
 use kernel::{DirectoryId, Refusal, reason};
 
 use super::UseCases;
@@ -22,10 +22,18 @@ pub(crate) struct Refreshed {
 }
 
 impl UseCases {
-    /// Refreshes the session that the token is of.
-    pub(crate) async fn refresh_session(&self, call: &Call, token: &str) -> Result<Refreshed, Refused> {
-        let token = self.tokens.read_refresh_token(token).ok_or(Refused::RefreshTokenInvalid)?;
-        let session = retry(call, || self.refresh_once(call, token)).await?;
+    /// The token, if this service made it.
+    pub(crate) fn genuine(&self, token: &str) -> Result<GenuineRefreshToken, Refused> {
+        self.tokens.read_refresh_token(token).ok_or(Refused::RefreshTokenInvalid)
+    }
+
+    /// Refreshes the session that the token is of; in its directory's lane, as other writes of that directory.
+    pub(crate) async fn refresh_session(
+        &self,
+        call: &Call,
+        token: GenuineRefreshToken,
+    ) -> Result<Refreshed, Refused> {
+        let session = retry_in_lane_of(token.directory, call, || self.refresh_once(call, token)).await?;
         fail_point::reached(FailPoint::BetweenRotateAndAnswer);
         // Made in its own transaction: the session was revoked before the answer tells why.
         let session = session.ok_or(Refused::RefreshTokenReused)?;

@@ -9,7 +9,7 @@ use access::permission::{CreateUsers, ProvisionDirectory, WriteRoleAssignments};
 use access::{Call, Caller, Permit, roles};
 use database::change_log::{Change, ChangeKind};
 use database::fail_point::{self, FailPoint};
-use database::{StoreError, Tx, change_log, retry};
+use database::{StoreError, Tx, bookkeeping, change_log, retry};
 use kernel::{DirectoryId, Refusal, RequestId, RoleAssignmentId, UserId, Violations, new_ids};
 
 use super::{LEAST_WAIT, UseCases};
@@ -205,6 +205,10 @@ impl UseCases {
     /// Notes the directory that an attempt has made, so that somebody gives it up if nobody needs it. Where the attempt
     /// has made way for another one, it is noted as a sign-up of its own, which is left nothing but to be given up.
     async fn note(&self, sign_up: &SignUp, directory: DirectoryId) -> Result<(), Refused> {
+        bookkeeping(|| self.note_once(sign_up, directory)).await
+    }
+
+    async fn note_once(&self, sign_up: &SignUp, directory: DirectoryId) -> Result<(), Refused> {
         let mut tx = self.db.write().await?;
         if !sign_ups::note_directory(&mut tx, sign_up, directory).await? {
             let unwanted = SignUp {
@@ -281,10 +285,13 @@ impl UseCases {
 
     /// Moves a saga to another state; says whether it was still where it is thought to be.
     pub(super) async fn advance(&self, sign_up: &SignUp, to: SignUpState) -> Result<bool, Refused> {
-        let mut tx = self.db.write().await?;
-        let advanced = sign_ups::advance(&mut tx, sign_up, to, self.clock.now()).await?;
-        tx.commit_bookkeeping().await?;
-        Ok(advanced)
+        bookkeeping(|| async {
+            let mut tx = self.db.write().await?;
+            let advanced = sign_ups::advance(&mut tx, sign_up, to, self.clock.now()).await?;
+            tx.commit_bookkeeping().await?;
+            Ok(advanced)
+        })
+        .await
     }
 }
 

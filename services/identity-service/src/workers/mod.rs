@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Call;
-use database::idempotency;
+use database::{bookkeeping, idempotency};
 use kernel::Refusal;
 use runtime::duties;
 use runtime::worker::Worker;
@@ -49,9 +49,12 @@ async fn finish_sign_ups(all: Arc<UseCases>) -> Result<bool, Refusal> {
     let found = sign_ups::oldest_unfinished(&mut tx, now.minus(SIGN_UP_PATIENCE)).await;
     drop(tx);
     let Some(sign_up) = found? else { return Ok(false) };
-    let mut tx = all.db.write().await?;
-    sign_ups::postpone(&mut tx, sign_up.id, now).await?;
-    tx.commit_bookkeeping().await?;
+    bookkeeping(|| async {
+        let mut tx = all.db.write().await?;
+        sign_ups::postpone(&mut tx, sign_up.id, now).await?;
+        tx.commit_bookkeeping().await
+    })
+    .await?;
     end(&all, &sign_up).await?;
     Ok(true)
 }
@@ -71,7 +74,8 @@ async fn end(all: &UseCases, sign_up: &SignUp) -> Result<(), Refused> {
             all.finish(&call, sign_up).await.map(|_| ())
         }
         SignUpState::Started | SignUpState::Abandoning => all.give_up(sign_up, SignUpState::Abandoned).await,
-        SignUpState::Done | SignUpState::Refused | SignUpState::Abandoned => Ok(()),
+        SignUpState::Refused => all.clear_up(sign_up).await,
+        SignUpState::Done | SignUpState::Abandoned => Ok(()),
     }
 }
 
