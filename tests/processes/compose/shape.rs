@@ -110,7 +110,7 @@ fn everybody_has_a_password_of_its_own_and_is_told_no_other() {
             .services
             .iter()
             .filter(|(_, service)| service.environment.values().any(|value| value.contains(&password)));
-        assert_eq!(told.map(|(name, _)| name.clone()).collect::<Vec<_>>(), [owner.clone()], "{variable}");
+        assert_eq!(told.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [owner.as_str()], "{variable}");
         let roles = compose.configs["databases"].content.matches(&password).count();
         assert_eq!(roles, usize::from(owner != "postgres"), "{variable}");
     }
