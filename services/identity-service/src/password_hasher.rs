@@ -47,6 +47,13 @@ pub(crate) struct Place {
     _signing_up: Option<OwnedSemaphorePermit>,
 }
 
+/// One of the hashes that are computed at once.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _place: Place,
+    _running: OwnedSemaphorePermit,
+}
+
 impl PasswordHasher {
     /// A pool whose queue has this many places.
     pub(crate) fn new(queue: usize) -> Self {
@@ -69,10 +76,17 @@ impl PasswordHasher {
         Ok(Place { _held: taken(&self.queue)?, _signing_up: Some(signing_up) })
     }
 
+    /// Waits until it is this place's turn.
+    pub(crate) async fn turn(&self, place: Place) -> Result<Turn, Refused> {
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        let running = running.map_err(|_| Refused::Defect("the hash pool is closed"))?;
+        Ok(Turn { _place: place, _running: running })
+    }
+
     /// Hashes a new password, with a salt of its own.
-    pub(crate) async fn hash(&self, place: Place, password: Password) -> Result<String, Refused> {
+    pub(crate) async fn hash(&self, turn: Turn, password: Password) -> Result<String, Refused> {
         let hashed = self
-            .run(place, move || {
+            .run(turn, move || {
                 let hash: password_hash::Result<PasswordHash> =
                     Argon2::default().hash_password(password.expose());
                 hash.map(|hash| hash.to_string())
@@ -84,14 +98,14 @@ impl PasswordHasher {
     /// Compares a claimed password with a hash; without one, with a hash that nothing equals.
     pub(crate) async fn verify(
         &self,
-        place: Place,
+        turn: Turn,
         claimed: ClaimedPassword,
         hash: Option<&str>,
     ) -> Result<bool, Refused> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(NOBODY).to_owned();
         let fits = self
-            .run(place, move || {
+            .run(turn, move || {
                 let parsed = PasswordHash::new(&hash).map_err(|_| ())?;
                 Ok::<_, ()>(Argon2::default().verify_password(claimed.expose(), &parsed).is_ok())
             })
@@ -100,19 +114,17 @@ impl PasswordHasher {
         Ok(fits && known)
     }
 
-    /// Runs one hash when its turn has come; it runs to its end even if nobody waits for it any more.
+    /// Runs one hash; it runs to its end even if nobody waits for it any more.
     async fn run<T: Send + 'static>(
         &self,
-        place: Place,
+        turn: Turn,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
-        let turn = Arc::clone(&self.running).acquire_owned().await;
-        let turn = turn.map_err(|_| Refused::Defect("the hash pool is closed"))?;
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
             let worked = work();
             // Before the answer: whoever has it finds the place free.
-            drop((place, turn));
+            drop(turn);
             // Whoever asked may have gone.
             let _ = done.send(worked);
         });
@@ -153,20 +165,24 @@ fn taken(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refused> {
 mod tests {
     use super::*;
 
+    async fn turn(pool: &PasswordHasher) -> Turn {
+        pool.turn(pool.place().unwrap()).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_password_fits_its_own_hash_and_no_other() {
         let pool = PasswordHasher::new(4);
         let password = Password::parse("Passw0rd!").unwrap();
-        let hash = pool.hash(pool.place().unwrap(), password.clone()).await.unwrap();
+        let hash = pool.hash(turn(&pool).await, password.clone()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         let verify = |text: &str| {
             let (pool, hash, claimed) = (pool.clone(), hash.clone(), ClaimedPassword::new(text));
-            async move { pool.verify(pool.place().unwrap(), claimed, Some(&hash)).await.unwrap() }
+            async move { pool.verify(turn(&pool).await, claimed, Some(&hash)).await.unwrap() }
         };
         assert!(verify("Passw0rd!").await);
         assert!(!verify("passw0rd!").await);
         assert!(!verify("").await);
-        let other = pool.hash(pool.place().unwrap(), password).await.unwrap();
+        let other = pool.hash(turn(&pool).await, password).await.unwrap();
         assert_ne!(hash, other, "each hash has a salt of its own");
     }
 
@@ -174,13 +190,13 @@ mod tests {
     async fn nobody_has_a_password() {
         let pool = PasswordHasher::new(4);
         let claimed = ClaimedPassword::new("no password is empty or this");
-        assert!(!pool.verify(pool.place().unwrap(), claimed, None).await.unwrap());
+        assert!(!pool.verify(turn(&pool).await, claimed, None).await.unwrap());
     }
 
     #[tokio::test]
     async fn an_unknown_user_costs_what_a_known_one_does() {
         let pool = PasswordHasher::new(4);
-        let hash = pool.hash(pool.place().unwrap(), Password::parse("Passw0rd!").unwrap()).await.unwrap();
+        let hash = pool.hash(turn(&pool).await, Password::parse("Passw0rd!").unwrap()).await.unwrap();
         let (known, nobody) = (PasswordHash::new(&hash).unwrap(), PasswordHash::new(NOBODY).unwrap());
         assert_eq!(
             (known.algorithm, known.version, &known.params),
@@ -194,10 +210,10 @@ mod tests {
     async fn a_hash_that_panics_stops_no_later_one() {
         let pool = PasswordHasher::new(4);
         for _ in 0..AT_ONCE {
-            let refused = pool.run(pool.place().unwrap(), || panic!("on purpose")).await;
+            let refused = pool.run(turn(&pool).await, || panic!("on purpose")).await;
             assert!(matches!(refused, Err::<(), _>(Refused::Defect(_))));
         }
-        assert!(pool.hash(pool.place().unwrap(), Password::parse("Passw0rd!").unwrap()).await.is_ok());
+        assert!(pool.hash(turn(&pool).await, Password::parse("Passw0rd!").unwrap()).await.is_ok());
     }
 
     #[test]

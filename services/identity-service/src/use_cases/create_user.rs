@@ -50,7 +50,10 @@ impl UseCases {
             judge().await?;
             self.check_domain(command).await?;
             let hash = match &command.password {
-                Some(first) => Some(self.hasher.hash(self.hasher.place()?, first.password.clone()).await?),
+                Some(first) => {
+                    let turn = self.hasher.turn(self.hasher.place()?).await?;
+                    Some(self.hasher.hash(turn, first.password.clone()).await?)
+                }
                 None => None,
             };
             // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).

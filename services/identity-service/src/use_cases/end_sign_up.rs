@@ -115,6 +115,11 @@ impl UseCases {
         }
     }
 
+    /// Whether an attempt still stands where it was.
+    pub(super) async fn stands(&self, sign_up: &SignUp) -> Result<bool, Refused> {
+        Ok(matches!(self.meanwhile(sign_up).await?, Meanwhile::Started))
+    }
+
     async fn meanwhile(&self, sign_up: &SignUp) -> Result<Meanwhile, Refused> {
         let mut tx = self.db.read().await?;
         let found = sign_ups::find(&mut tx, sign_up.request_id).await?;

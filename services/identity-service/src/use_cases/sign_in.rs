@@ -62,7 +62,7 @@ impl UseCases {
         let found = credentials::find(&mut tx, &command.name).await?;
         drop(tx);
         let hash = found.as_ref().map(|found| found.password_hash.as_str());
-        let fits = self.hasher.verify(place, command.password.clone(), hash).await?;
+        let fits = self.hasher.verify(self.hasher.turn(place).await?, command.password.clone(), hash).await?;
         let (Some(found), true) = (found, fits) else { return Err(Refused::CredentialsInvalid) };
         let permit = Permit::<BeActive>::for_newcomer(found.directory, "sign-in", call.now);
         let opened = retry(call, || self.open_session(call, &permit, found.user, command, &limits)).await?;

@@ -189,10 +189,14 @@ impl UseCases {
                 return Err(refusal.into());
             }
         };
-        if let Some(later) = self.gone_on(&sign_up, &made, command.request_id).await? {
-            return Ok(later);
+        // Looked at when the turn has come: of many twins, those behind the first find its answer, and hash nothing.
+        let turn = self.hasher.turn(place).await?;
+        if !self.stands(&sign_up).await? {
+            drop(turn);
+            let later = self.gone_on(&sign_up, &made, command.request_id).await?;
+            return later.ok_or(Refused::Defect("a sign-up went on and came back"));
         }
-        let hash = self.hasher.hash(place, command.password.clone()).await?;
+        let hash = self.hasher.hash(turn, command.password.clone()).await?;
         let user_id = UserId::from_uuid(new_ids::derive(&[&made.directory.to_string(), "first user"]));
         let user = User::new_member(user_id, &name, &command.profile, false, call.now);
         if let Some(created) = retry(call, || self.create_once(call, &sign_up, &made, &user, &hash)).await? {
