@@ -196,8 +196,11 @@ mod tests {
 
     #[test]
     fn what_is_contained_is_what_some_permission_covers() {
-        let asked: HashSet<&str> = ROLES.keys().flat_map(|slug| permissions_of(slug)).collect();
-        for slug in [GLOBAL_ADMINISTRATOR, GLOBAL_READER, BILLING_ADMINISTRATOR, MEMBER, OPERATOR, "nobody"] {
+        let ours = [MEMBER, GUEST, OPERATOR, SERVICE];
+        let mut asked: HashSet<&str> = ROLES.keys().flat_map(|slug| permissions_of(slug)).collect();
+        asked.extend(ours.iter().flat_map(|slug| permissions_of(slug)));
+        for slug in [GLOBAL_ADMINISTRATOR, GLOBAL_READER, BILLING_ADMINISTRATOR, "nobody"].iter().chain(&ours)
+        {
             for wanted in &asked {
                 let covered = permissions_of(slug).any(|held| permission::covers(held, wanted));
                 assert_eq!(contains(slug, wanted), covered, "{slug}: {wanted}");
