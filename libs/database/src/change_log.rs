@@ -8,8 +8,8 @@ use kernel::{DirectoryId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::defer;
 use crate::error::StoreError;
-use crate::on;
 use crate::tx::Tx;
 
 /// What happened to the resource.
@@ -100,24 +100,24 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError>
         "INSERT INTO change_log (directory, transaction_id, event_time, actor, action, resource, kind, after,
             changed_fields, outcome, count, request_id, trace_id, digest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(entry.directory)
-        .bind(entry.transaction_id)
-        .bind(entry.event_time)
-        .bind(&entry.actor)
-        .bind(&entry.action)
-        .bind(&entry.resource)
-        .bind(&entry.kind)
-        .bind(&entry.after)
-        .bind(&entry.changed_fields)
-        .bind(&entry.outcome)
-        .bind(entry.count)
-        .bind(entry.request_id)
-        .bind(entry.trace_id.as_deref())
-        .bind(entry.digest().as_slice())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        entry.directory,
+        entry.transaction_id,
+        entry.event_time,
+        &entry.actor,
+        &entry.action,
+        &entry.resource,
+        &entry.kind,
+        &entry.after,
+        &entry.changed_fields,
+        &entry.outcome,
+        entry.count,
+        entry.request_id,
+        entry.trace_id.as_deref(),
+        entry.digest().as_slice(),
+    )?;
     Ok(())
 }
 

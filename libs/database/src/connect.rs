@@ -12,9 +12,10 @@ use crate::commits::{CommitObserver, Commits};
 use crate::error::{StoreError, connection_is_gone};
 use crate::migrate::Migrations;
 use crate::on;
-use crate::read_one::{Reader, Reads};
+use crate::read_one::Reads;
 use crate::sqlite::{Sqlite, is_clean};
-use crate::tx::{Ends, Tx};
+use crate::tx::{Ends, PostgresTx, Tx, TxEngine};
+use crate::unit::SqliteTx;
 use crate::url::DatabaseUrl;
 use crate::writer::Batching;
 
@@ -163,13 +164,14 @@ impl Db {
         Ok(self.begin_once(writing).await?)
     }
 
-    /// A connection for [`read_one!`](crate::read_one) alone.
+    /// For one reading statement, of [`read_one!`](crate::read_one) alone.
     #[doc(hidden)]
-    pub async fn reader(&self) -> Result<Reader, sqlx::Error> {
-        match self.engine.as_ref() {
-            Engine::Sqlite(sqlite) => sqlite.reader().await.map(Reader::Sqlite),
-            Engine::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
-        }
+    pub async fn single(&self) -> Result<Tx, StoreError> {
+        let engine = match self.engine.as_ref() {
+            Engine::Sqlite(sqlite) => TxEngine::Sqlite(SqliteTx::Single(sqlite.reader().await?)),
+            Engine::Postgres(pool) => TxEngine::Postgres(PostgresTx::Single(pool.acquire().await?)),
+        };
+        Ok(Tx::of(engine, self.ends()))
     }
 
     /// How often [`read_one!`](crate::read_one) may repeat its statement: once for each connection that was pooled.

@@ -10,9 +10,9 @@ use kernel::{DirectoryId, LienId, Timestamp};
 
 use crate::connect::Db;
 use crate::error::StoreError;
-use crate::on;
 use crate::retry::bookkeeping;
 use crate::tx::Tx;
+use crate::{on, read_one};
 
 /// What the row of a (directory, reason) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ struct Row {
 
 /// What is held now.
 pub async fn find(db: &Db, directory: DirectoryId, reason: &str) -> Result<Hold, StoreError> {
-    found(&mut db.read().await?, directory, reason).await
+    read_one!(db, |tx| found(tx, directory, reason).await)
 }
 
 /// Notes that the lien is about to be taken, unless there is a row; gives what is there then. The revision is the time,

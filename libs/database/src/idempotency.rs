@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use crate::connect::Db;
 use crate::error::StoreError;
-use crate::on;
 use crate::retry::{Failure, start_over};
 use crate::sweep::Sweep;
 use crate::tx::Tx;
+use crate::{defer, on, read_one};
 
 /// How long a record is kept.
 pub const RECORD_LIFETIME: Duration = Duration::from_hours(24);
@@ -45,8 +45,7 @@ pub async fn replay<T: DeserializeOwned>(db: &Db, call: &Call) -> Result<Option<
     if call.request_id.is_none() {
         return Ok(None);
     }
-    let mut tx = db.read().await?;
-    recorded(&mut tx, call).await
+    read_one!(db, |tx| recorded(tx, call).await)
 }
 
 /// Claims the call for this transaction, as its first statement: a twin waits here until the other has ended.
@@ -79,15 +78,8 @@ pub async fn complete(tx: &mut Tx, call: &Call, answer: &impl Serialize) -> Resu
     let answer = serde_json::to_string(answer).map_err(|_| StoreError::Corrupt("answer"))?;
     let update = "UPDATE idempotency_records SET answer = $5
         WHERE directory = $1 AND caller = $2 AND method = $3 AND request_id = $4";
-    on!(tx, |c| sqlx::query(update)
-        .bind(call.record_directory())
-        .bind(call.actor())
-        .bind(call.method)
-        .bind(request_id.uuid())
-        .bind(&answer)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    let (directory, actor) = (call.record_directory(), call.actor());
+    defer!(tx, update, directory, actor, call.method, request_id.uuid(), &answer)?;
     Ok(())
 }
 

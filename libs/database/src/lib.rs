@@ -6,6 +6,7 @@ mod attempt;
 pub mod change_log;
 mod commits;
 mod connect;
+mod deferred;
 mod error;
 pub mod fail_point;
 pub mod hold;
@@ -24,17 +25,22 @@ mod url;
 pub mod verify;
 mod writer;
 
+/// For [`defer!`], wherever it is used.
+#[doc(hidden)]
+pub use ::sqlx;
 pub use commits::CommitObserver;
 pub use connect::{Db, OpenError, Settings};
+#[doc(hidden)]
+pub use deferred::Deferred;
 pub use error::StoreError;
 pub use migrate::Migrations;
 #[doc(hidden)]
-pub use read_one::{Reader, Reads};
+pub use read_one::Reads;
 pub use retry::{Failure, bookkeeping, retry, retry_in_lane_of, start_over};
 pub use sweep::Sweep;
 pub use tx::Tx;
 #[doc(hidden)]
-pub use tx::TxEngine;
+pub use tx::{PostgresTx, TxEngine};
 #[doc(hidden)]
 pub use unit::{Held, SqliteTx, Unit};
 pub use url::{DatabaseUrl, UrlInvalid};

@@ -2,19 +2,7 @@
 //!
 //! What takes more than one statement reads in a transaction, for one snapshot.
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Postgres, Sqlite};
-
-use crate::error::connection_is_gone;
-
-/// A pooled connection, for [`read_one!`](crate::read_one) alone.
-#[doc(hidden)]
-pub enum Reader {
-    /// SQLite's, which can only read.
-    Sqlite(PoolConnection<Sqlite>),
-    /// PostgreSQL's.
-    Postgres(PoolConnection<Postgres>),
-}
+use crate::error::{StoreError, connection_is_gone};
 
 /// How often a statement may still be repeated on another connection.
 #[doc(hidden)]
@@ -23,27 +11,24 @@ pub struct Reads(pub(crate) u32);
 
 impl Reads {
     /// Whether the statement met a pooled connection that had broken meanwhile: what only reads is safe to repeat (K7).
-    pub fn again<T>(&mut self, read: &Result<T, sqlx::Error>) -> bool {
-        let gone = read.as_ref().is_err_and(connection_is_gone) && self.0 > 0;
+    pub fn again<T>(&mut self, read: &Result<T, StoreError>) -> bool {
+        let gone =
+            matches!(read, Err(StoreError::Unavailable(error)) if connection_is_gone(error)) && self.0 > 0;
         self.0 = self.0.saturating_sub(1);
         gone
     }
 }
 
-/// Runs one reading query on whichever database it is, in no transaction; the same text serves both.
+/// Runs what reads with one statement, in no transaction: `read_one!(db, |tx| store::users::find(tx, ..).await)`.
 #[macro_export]
 macro_rules! read_one {
-    ($db:expr, |$connection:ident| $query:expr) => {{
+    ($db:expr, |$tx:ident| $read:expr) => {{
         let mut reads = $db.reads();
         loop {
-            let read = match $db.reader().await {
-                Ok($crate::Reader::Sqlite(mut connection)) => {
-                    let $connection = &mut *connection;
-                    $query
-                }
-                Ok($crate::Reader::Postgres(mut connection)) => {
-                    let $connection = &mut *connection;
-                    $query
+            let read = match $db.single().await {
+                Ok(mut single) => {
+                    let $tx = &mut single;
+                    $read
                 }
                 Err(error) => Err(error),
             };

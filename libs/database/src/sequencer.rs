@@ -2,6 +2,8 @@
 //!
 //! Feeds read only positioned rows, so a transaction that commits late is never skipped; who reads is not told here.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::digest;
 use kernel::Timestamp;
 use uuid::Uuid;
@@ -10,15 +12,19 @@ use crate::change_log::{Entry, insert};
 use crate::connect::Db;
 use crate::error::StoreError;
 use crate::fail_point::{self, FailPoint};
-use crate::on;
 use crate::refusals::MINUTE_MICROS;
 use crate::retry::bookkeeping;
 use crate::tx::Tx;
+use crate::{defer, on};
 
 /// Rows positioned in one short transaction; whole transactions always, so that a batch may be somewhat larger.
 ///
 /// Few enough that SQLite's only writer is soon another's, and enough that a busy log does not fall behind.
 const BATCH: i64 = 200;
+/// Rows of one statement that gives positions.
+const POSITIONED_AT_ONCE: usize = 32;
+/// The entry of no row: what a statement has room for and nobody fills.
+const NO_ENTRY: i64 = -1;
 /// Minutes of refusals moved into the log at once.
 const REFUSALS_BATCH: i64 = 100;
 
@@ -135,30 +141,41 @@ async fn seal(tx: &mut Tx, head: &Head, batch: &[Unpositioned], now: Timestamp) 
         position += 1;
         root.update(&position.to_be_bytes());
         root.update(&row.digest);
-        let update = "UPDATE change_log SET position = $1 WHERE entry = $2";
-        on!(tx, |c| sqlx::query(update).bind(position).bind(row.entry).execute(c).await.map(|_| ()))?;
+    }
+    for (chunk, first) in
+        batch.chunks(POSITIONED_AT_ONCE).zip((head.position + 1..).step_by(POSITIONED_AT_ONCE))
+    {
+        position_rows(tx, chunk, first).await?;
     }
     let root = root.finish();
     let number = head.seal_number + 1;
     let seal = seal_of(&head.seal, number, head.position + 1, position, root.as_ref());
     let insert = "INSERT INTO change_seals (number, first_position, last_position, root, seal, seal_time)
         VALUES ($1, $2, $3, $4, $5, $6)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(number)
-        .bind(head.position + 1)
-        .bind(position)
-        .bind(root.as_ref())
-        .bind(seal.as_slice())
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, insert, number, head.position + 1, position, root.as_ref(), seal.as_slice(), now.micros(),)?;
     let advance = "UPDATE change_log_head
         SET last_position = $1, last_seal_number = $2, last_seal = $3 WHERE id = 1";
-    on!(tx, |c| sqlx::query(advance)
-        .bind(position)
-        .bind(number)
-        .bind(seal.as_slice())
+    defer!(tx, advance, position, number, seal.as_slice())?;
+    Ok(())
+}
+
+/// Gives consecutive positions to rows, in one statement for them all.
+async fn position_rows(tx: &mut Tx, rows: &[Unpositioned], first: i64) -> Result<(), StoreError> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        let pairs: Vec<_> =
+            (0..POSITIONED_AT_ONCE).map(|pair| format!("(${}, ${})", 2 * pair + 1, 2 * pair + 2)).collect();
+        format!(
+            "UPDATE change_log SET position = given.column1 FROM (VALUES {}) AS given
+            WHERE change_log.entry = given.column2",
+            pairs.join(", ")
+        )
+    });
+    let nothing = std::iter::repeat((NO_ENTRY, NO_ENTRY));
+    let given: Vec<(i64, i64)> =
+        (first..).zip(rows.iter().map(|row| row.entry)).chain(nothing).take(POSITIONED_AT_ONCE).collect();
+    on!(tx, |c| given
+        .iter()
+        .fold(sqlx::query(UPDATE.as_str()), |query, (position, entry)| query.bind(*position).bind(*entry))
         .execute(c)
         .await
         .map(|_| ()))?;
@@ -186,17 +203,17 @@ async fn move_refusals(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
         let delete =
             "DELETE FROM refusals WHERE directory = $1 AND minute = $2 AND actor = $3 AND action = $4
             AND target = $5 AND code = $6 AND reason = $7";
-        on!(tx, |c| sqlx::query(delete)
-            .bind(row.directory)
-            .bind(row.minute)
-            .bind(&row.actor)
-            .bind(&row.action)
-            .bind(&row.target)
-            .bind(&row.code)
-            .bind(&row.reason)
-            .execute(c)
-            .await
-            .map(|_| ()))?;
+        defer!(
+            tx,
+            delete,
+            row.directory,
+            row.minute,
+            &row.actor,
+            &row.action,
+            &row.target,
+            &row.code,
+            &row.reason,
+        )?;
     }
     Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
 }

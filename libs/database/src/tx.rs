@@ -2,6 +2,8 @@
 
 use access::{Permission, Permit};
 use kernel::{Clock, DirectoryId};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgConnection;
 use sqlx::{Postgres, Transaction};
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +33,26 @@ pub enum TxEngine {
     /// SQLite's.
     Sqlite(SqliteTx),
     /// PostgreSQL's.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTx),
+}
+
+/// PostgreSQL's transactions.
+#[doc(hidden)]
+pub enum PostgresTx {
+    /// From BEGIN to COMMIT.
+    Whole(Transaction<'static, Postgres>),
+    /// One reading statement by itself.
+    Single(PoolConnection<Postgres>),
+}
+
+impl PostgresTx {
+    /// The connection for one statement.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Whole(transaction) => &mut *transaction,
+            Self::Single(connection) => &mut *connection,
+        }
+    }
 }
 
 /// Runs one query on whichever database the transaction is of; the same text serves both.
@@ -48,8 +69,26 @@ macro_rules! on {
                 Err(error) => Err(error),
             },
             $crate::TxEngine::Postgres(transaction) => {
-                let $connection = &mut **transaction;
+                let $connection = transaction.connection();
                 $query
+            }
+        }
+    };
+}
+
+/// Runs one writing statement whose outcome nobody looks at: on SQLite with the next one of the transaction, or with its
+/// COMMIT, in one round trip; its failure is told there, too.
+#[macro_export]
+macro_rules! defer {
+    ($tx:expr, $sql:expr, $($value:expr),+ $(,)?) => {
+        match &mut $tx.engine {
+            $crate::TxEngine::Sqlite(transaction) => transaction.deferred().await.and_then(|deferred| {
+                deferred.statement($sql);
+                $(deferred.bind($value)?;)+
+                Ok(())
+            }),
+            $crate::TxEngine::Postgres(transaction) => {
+                $crate::sqlx::query($sql)$(.bind($value))+.execute(transaction.connection()).await.map(|_| ())
             }
         }
     };
@@ -57,11 +96,15 @@ macro_rules! on {
 
 impl Tx {
     pub(crate) const fn sqlite(transaction: SqliteTx, ends: Ends) -> Self {
-        Self { engine: TxEngine::Sqlite(transaction), ends, directories: Vec::new() }
+        Self::of(TxEngine::Sqlite(transaction), ends)
     }
 
     pub(crate) const fn postgres(transaction: Transaction<'static, Postgres>, ends: Ends) -> Self {
-        Self { engine: TxEngine::Postgres(transaction), ends, directories: Vec::new() }
+        Self::of(TxEngine::Postgres(PostgresTx::Whole(transaction)), ends)
+    }
+
+    pub(crate) const fn of(engine: TxEngine, ends: Ends) -> Self {
+        Self { engine, ends, directories: Vec::new() }
     }
 
     /// Commits what a permit allowed, unless the permit has grown too old to rely on (K7).
@@ -80,9 +123,10 @@ impl Tx {
         let Self { engine, ends: Ends { commits, tasks }, directories } = self;
         let transaction = match engine {
             TxEngine::Sqlite(SqliteTx::Unit(unit)) => return unit.commit(directories).await,
-            // A snapshot has nothing to commit.
-            TxEngine::Sqlite(SqliteTx::Snapshot(_)) => return Ok(()),
-            TxEngine::Postgres(transaction) => transaction,
+            // What reads has nothing to commit.
+            TxEngine::Sqlite(SqliteTx::Snapshot(_) | SqliteTx::Single(_))
+            | TxEngine::Postgres(PostgresTx::Single(_)) => return Ok(()),
+            TxEngine::Postgres(PostgresTx::Whole(transaction)) => transaction,
         };
         // In a task of its own: who no longer waits for the answer does not keep the observers from hearing of it.
         let committed = tasks.spawn(async move {

@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use kernel::DirectoryId;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
 
+use crate::deferred::Deferred;
 use crate::error::StoreError;
 
 /// The writing connection, and whose turn it is.
@@ -29,6 +31,8 @@ pub(crate) struct Writing {
 pub enum SqliteTx {
     /// A snapshot, on a connection of its own.
     Snapshot(Transaction<'static, Sqlite>),
+    /// One reading statement by itself.
+    Single(PoolConnection<Sqlite>),
     /// A unit of a batch.
     Unit(Unit),
 }
@@ -39,8 +43,18 @@ pub struct Unit {
     pub(crate) writing: Arc<Mutex<Writing>>,
     pub(crate) number: u64,
     pub(crate) is_broken: bool,
-    pub(crate) committed: oneshot::Sender<Vec<DirectoryId>>,
+    pub(crate) deferred: Deferred,
+    pub(crate) committed: oneshot::Sender<Release>,
     pub(crate) batch: Batch,
+}
+
+/// A unit's wish for the COMMIT.
+pub(crate) struct Release {
+    pub(crate) directories: Vec<DirectoryId>,
+    /// What is still to be run for it.
+    pub(crate) deferred: Deferred,
+    /// Told when that failed: the unit is rolled back, and the batch goes on without it.
+    pub(crate) failed: oneshot::Sender<sqlx::Error>,
 }
 
 /// The connection, held for one statement.
@@ -48,7 +62,7 @@ pub struct Unit {
 pub struct Held<'a>(Holder<'a>);
 
 enum Holder<'a> {
-    Snapshot(&'a mut SqliteConnection),
+    Reader(&'a mut SqliteConnection),
     Unit { writing: MutexGuard<'a, Writing>, is_broken: &'a mut bool },
 }
 
@@ -56,13 +70,33 @@ impl SqliteTx {
     /// The connection for one statement; an error where the turn is over.
     pub async fn connection(&mut self) -> Result<Held<'_>, sqlx::Error> {
         match self {
-            Self::Snapshot(transaction) => Ok(Held(Holder::Snapshot(&mut *transaction))),
-            Self::Unit(Unit { writing, number, is_broken, .. }) => {
+            Self::Snapshot(transaction) => Ok(Held(Holder::Reader(&mut *transaction))),
+            Self::Single(connection) => Ok(Held(Holder::Reader(&mut *connection))),
+            Self::Unit(Unit { writing, number, is_broken, deferred, .. }) => {
                 let writing = writing.lock().await;
                 if writing.turn != *number || *is_broken {
                     return Err(TurnOver.into());
                 }
-                Ok(Held(Holder::Unit { writing, is_broken }))
+                let mut held = Held(Holder::Unit { writing, is_broken });
+                if !deferred.is_empty() {
+                    let outcome = std::mem::take(deferred).run(&mut held).await;
+                    held.note(&outcome);
+                    outcome?;
+                }
+                Ok(held)
+            }
+        }
+    }
+
+    /// Where statements are put off to; only who writes does so.
+    pub async fn deferred(&mut self) -> Result<&mut Deferred, sqlx::Error> {
+        if matches!(self, Self::Unit(unit) if unit.deferred.is_full()) {
+            self.connection().await?;
+        }
+        match self {
+            Self::Unit(unit) => Ok(&mut unit.deferred),
+            Self::Snapshot(_) | Self::Single(_) => {
+                Err(sqlx::Error::Io(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)))
             }
         }
     }
@@ -71,25 +105,36 @@ impl SqliteTx {
 impl Unit {
     /// Asks for the COMMIT and waits for the batch's outcome.
     pub(crate) async fn commit(self, directories: Vec<DirectoryId>) -> Result<(), StoreError> {
-        if self.is_broken || self.committed.send(directories).is_err() {
+        let (failed, mut failure) = oneshot::channel();
+        let release = Release { directories, deferred: self.deferred, failed };
+        if self.is_broken || self.committed.send(release).is_err() {
             return Err(StoreError::from(sqlx::Error::from(TurnOver)));
         }
-        self.batch.settled().await.into_result()
+        let settled = self.batch.settled().await;
+        // Told before the batch is settled.
+        if let Ok(error) = failure.try_recv() {
+            return Err(StoreError::from(error));
+        }
+        settled.into_result()
     }
 }
 
 impl Held<'_> {
     /// Gives the connection back after its statement.
     pub fn used<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        self.note(&outcome);
+        outcome
+    }
+
+    fn note<T>(&mut self, outcome: &Result<T, sqlx::Error>) {
         if let Holder::Unit { is_broken, .. } = &mut self.0 {
             **is_broken = outcome.as_ref().is_err_and(may_end_a_transaction);
         }
-        outcome
     }
 }
 
 /// After these SQLite may have ended the transaction by itself: a further statement would be one of its own.
-fn may_end_a_transaction(error: &sqlx::Error) -> bool {
+pub(crate) fn may_end_a_transaction(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     // BUSY, NOMEM, INTERRUPT, IOERR, FULL
     code.and_then(|code| code.parse().ok())
@@ -101,7 +146,7 @@ impl Deref for Held<'_> {
 
     fn deref(&self) -> &SqliteConnection {
         match &self.0 {
-            Holder::Snapshot(connection) => connection,
+            Holder::Reader(connection) => connection,
             Holder::Unit { writing, .. } => &writing.connection,
         }
     }
@@ -110,7 +155,7 @@ impl Deref for Held<'_> {
 impl DerefMut for Held<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         match &mut self.0 {
-            Holder::Snapshot(connection) => connection,
+            Holder::Reader(connection) => connection,
             Holder::Unit { writing, .. } => &mut writing.connection,
         }
     }

@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use crate::attempt::Lane;
 use crate::commits::Commits;
+use crate::deferred::Deferred;
 use crate::error::{is_conflict, is_refused_by_sqlite};
 use crate::fail_point::{self, FailPoint};
 use crate::queue::RoundRobin;
-use crate::unit::{Batch, Settled, Unit, Writing};
+use crate::unit::{Batch, Release, Settled, Unit, Writing, may_end_a_transaction};
 
 /// Bounds of SQLite's batches (K10).
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +74,8 @@ pub(crate) struct Worker {
 
 /// How a unit's turn ended.
 enum End {
-    /// It asked for the COMMIT, having changed these directories.
-    Released(Vec<DirectoryId>),
+    /// It asked for the COMMIT.
+    Released(Release),
     /// It was dropped, or stood still for too long.
     Dropped,
     /// Nobody took the turn any more.
@@ -224,13 +225,10 @@ impl Worker {
         while let Some(waiter) = next.take() {
             let end = self.turn(waiter, &batch, progress.is_waited_for()).await;
             next = if progress.is_full(&self.batching) { None } else { self.front.pop() };
-            let statements = progress.step(end, next.is_some());
-            if next.is_none() && progress.released > 1 {
+            if next.is_none() && progress.released + usize::from(matches!(end, End::Released(_))) > 1 {
                 fail_point::reached(FailPoint::InBatch);
             }
-            if let Some(statements) = statements {
-                outcome = self.control(statements).await;
-            }
+            outcome = self.end(end, &mut progress, next.is_some()).await;
             if outcome.is_err() {
                 break;
             }
@@ -246,6 +244,39 @@ impl Worker {
         next
     }
 
+    /// Leads from a turn's end to another's turn, or to the end of the batch.
+    async fn end(&self, end: End, progress: &mut Progress, another: bool) -> Result<(), sqlx::Error> {
+        progress.ended += 1;
+        let untouched = matches!(end, End::Untouched);
+        if let End::Released(Release { directories, deferred, failed }) = end {
+            let release = if another { "RELEASE unit; SAVEPOINT unit" } else { "RELEASE unit; COMMIT" };
+            let outcome = if deferred.is_empty() {
+                self.control(release).await
+            } else {
+                let mut writing = self.writing.lock().await;
+                writing.turn = NOBODY;
+                deferred.run_before(release, &mut writing.connection).await
+            };
+            match outcome {
+                // Where there is no way back to before the unit, it was the COMMIT that failed.
+                Err(error) if is_of_unit(&error) && self.control("ROLLBACK TO unit").await.is_ok() => {
+                    let _ = failed.send(error);
+                }
+                outcome => {
+                    progress.released += 1;
+                    progress.directories.extend(directories);
+                    return outcome;
+                }
+            }
+        }
+        match another {
+            true if untouched => Ok(()),
+            true => self.control("ROLLBACK TO unit").await,
+            false if progress.released == 0 => self.control("ROLLBACK").await,
+            false => self.control("ROLLBACK TO unit; RELEASE unit; COMMIT").await,
+        }
+    }
+
     /// Gives one turn and waits for its end.
     async fn turn(&mut self, waiter: Waiter, batch: &Batch, is_waited_for: bool) -> End {
         self.last_number += 1;
@@ -258,6 +289,7 @@ impl Worker {
             writing: Arc::clone(&self.writing),
             number: self.last_number,
             is_broken: false,
+            deferred: Deferred::default(),
             committed,
             batch: batch.clone(),
         };
@@ -268,7 +300,7 @@ impl Worker {
             // A scheduler that is slow takes no turn away where nobody loses by it.
             let is_waited_for = is_waited_for || self.front.is_waited_for();
             match timeout(self.batching.turn_limit, &mut commit).await {
-                Ok(Ok(directories)) => return End::Released(directories),
+                Ok(Ok(release)) => return End::Released(release),
                 Ok(Err(_)) => return End::Dropped,
                 Err(_) if is_waited_for && self.ends_stalled_turn().await => {
                     commit.close();
@@ -325,26 +357,15 @@ impl Progress {
         self.ended > 0
     }
 
-    /// Counts a unit that ended, and gives the statements that lead to another's turn, or to the end of the batch.
-    fn step(&mut self, end: End, another: bool) -> Option<&'static str> {
-        self.ended += 1;
-        match (end, another) {
-            (End::Released(directories), _) => {
-                self.released += 1;
-                self.directories.extend(directories);
-                Some(if another { "RELEASE unit; SAVEPOINT unit" } else { "RELEASE unit; COMMIT" })
-            }
-            (End::Dropped, true) => Some("ROLLBACK TO unit"),
-            (End::Untouched, true) => None,
-            (End::Dropped | End::Untouched, false) if self.released == 0 => Some("ROLLBACK"),
-            (End::Dropped | End::Untouched, false) => Some("ROLLBACK TO unit; RELEASE unit; COMMIT"),
-        }
-    }
-
     fn directories(&mut self) -> Vec<DirectoryId> {
         let mut directories = std::mem::take(&mut self.directories);
         directories.sort_unstable();
         directories.dedup();
         directories
     }
+}
+
+/// Whether a put-off statement failed by itself, as of a broken constraint: the unit's loss alone.
+fn is_of_unit(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some() && !may_end_a_transaction(error)
 }

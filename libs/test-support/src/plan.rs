@@ -44,15 +44,15 @@ async fn of(db: &Db, select: &str) -> Vec<String> {
             let nulls = vec!["NULL"; parameters.count()].join(", ");
             for statement in [INDEXES_ONLY.to_owned(), format!("PREPARE explained AS {select}")] {
                 sqlx::raw_sql(AssertSqlSafe(statement))
-                    .execute(&mut **transaction)
+                    .execute(transaction.connection())
                     .await
                     .unwrap_or_else(|error| panic!("{error}:\n{select}"));
             }
             let explain = format!("EXPLAIN (COSTS OFF) EXECUTE explained({nulls})");
-            let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut **transaction).await;
+            let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(transaction.connection()).await;
             // A prepared statement outlives its transaction.
             sqlx::raw_sql("DEALLOCATE explained")
-                .execute(&mut **transaction)
+                .execute(transaction.connection())
                 .await
                 .expect("it was prepared before");
             plan.map(|steps| steps.iter().map(|step| step.get(0)).collect())

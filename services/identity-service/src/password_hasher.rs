@@ -2,14 +2,16 @@
 //!
 //! Which passwords are acceptable is `domain/password.rs`' matter.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Argon2, password_hash};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Block, Params, Version, password_hash};
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -21,6 +23,8 @@ use crate::domain::refused::Refused;
 const AT_ONCE: usize = 2;
 /// When somebody who found the queue full may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a thread keeps its memory when nobody signs in.
+const MEMORY_KEPT: Duration = Duration::from_secs(1);
 /// How far behind everything else hashes are computed, on the scale of `nice`.
 const NICENESS: i32 = 5;
 /// The hash that the password of an unknown user is compared with: the same work, and, being 32 random bytes, the hash
@@ -35,10 +39,13 @@ pub(crate) struct PasswordHasher {
     /// Half of the queue: sign-ups hold their places while a peer answers, and must leave some to sign-ins.
     signing_up: Arc<Semaphore>,
     running: Arc<Semaphore>,
-    threads: mpsc::Sender<Job>,
+    idle: Idle,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&Argon2id) + Send>;
+type Thread = mpsc::Sender<Job>;
+/// The threads that hash nothing; who was last at work is the next, for its memory.
+type Idle = Arc<Mutex<Vec<Thread>>>;
 
 /// A place in the queue; whoever has none is told so before anything is spent.
 #[derive(Debug)]
@@ -50,8 +57,17 @@ pub(crate) struct Place {
 /// One of the hashes that are computed at once.
 #[derive(Debug)]
 pub(crate) struct Turn {
+    thread: Thread,
+    idle: Idle,
+    // Given back after the thread, which `drop` does.
     _place: Place,
     _running: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.thread.clone());
+    }
 }
 
 impl PasswordHasher {
@@ -61,7 +77,7 @@ impl PasswordHasher {
             queue: Arc::new(Semaphore::new(queue.max(1))),
             signing_up: Arc::new(Semaphore::new((queue / 2).max(1))),
             running: Arc::new(Semaphore::new(AT_ONCE)),
-            threads: start_threads(),
+            idle: start_threads(),
         }
     }
 
@@ -80,16 +96,16 @@ impl PasswordHasher {
     pub(crate) async fn turn(&self, place: Place) -> Result<Turn, Refused> {
         let running = Arc::clone(&self.running).acquire_owned().await;
         let running = running.map_err(|_| Refused::Defect("the hash pool is closed"))?;
-        Ok(Turn { _place: place, _running: running })
+        let thread = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let thread = thread.ok_or(Refused::Defect("as many threads hash as may be at work"))?;
+        Ok(Turn { thread, idle: Arc::clone(&self.idle), _place: place, _running: running })
     }
 
     /// Hashes a new password, with a salt of its own.
     pub(crate) async fn hash(&self, turn: Turn, password: Password) -> Result<String, Refused> {
         let hashed = self
-            .run(turn, move || {
-                let hash: password_hash::Result<PasswordHash> =
-                    Argon2::default().hash_password(password.expose());
-                hash.map(|hash| hash.to_string())
+            .run(turn, move |argon2id| {
+                argon2id.hash(password.expose(), &Salt::generate()).map(|hash| hash.to_string())
             })
             .await?;
         hashed.map_err(|_| Refused::Defect("a password could not be hashed"))
@@ -104,9 +120,9 @@ impl PasswordHasher {
     ) -> Result<bool, Refused> {
         let hash = hash.unwrap_or(NOBODY).to_owned();
         let fits = self
-            .run(turn, move || {
+            .run(turn, move |argon2id| {
                 let parsed = PasswordHash::new(&hash).map_err(|_| ())?;
-                Ok::<_, ()>(Argon2::default().verify_password(claimed.expose(), &parsed).is_ok())
+                Ok::<_, ()>(argon2id.verify_password(claimed.expose(), &parsed).is_ok())
             })
             .await?;
         fits.map_err(|()| Refused::Defect("a stored password hash cannot be read"))
@@ -116,42 +132,91 @@ impl PasswordHasher {
     async fn run<T: Send + 'static>(
         &self,
         turn: Turn,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Argon2id) -> T + Send + 'static,
     ) -> Result<T, Refused> {
         let (done, result) = oneshot::channel();
-        let job = Box::new(move || {
-            let worked = work();
+        let thread = turn.thread.clone();
+        let job = Box::new(move |argon2id: &Argon2id| {
+            let worked = work(argon2id);
             // Before the answer: whoever has it finds the place free.
             drop(turn);
             // Whoever asked may have gone.
             let _ = done.send(worked);
         });
-        self.threads.send(job).map_err(|_| Refused::Defect("the hash pool has ended"))?;
+        thread.send(job).map_err(|_| Refused::Defect("the hash pool has ended"))?;
         result.await.map_err(|_| Refused::Defect("a hash ended early"))
+    }
+}
+
+/// Argon2id in memory that is kept from one hash to the next: to have 19 MiB given by the system costs a good part of a
+/// hash.
+#[derive(Default)]
+struct Argon2id {
+    memory: RefCell<Vec<Block>>,
+}
+
+impl Argon2id {
+    /// Hashes with the parameters of new passwords.
+    fn hash(&self, password: &[u8], salt: &Salt) -> password_hash::Result<PasswordHash> {
+        self.hash_password_customized(password, salt, None, None, Params::default())
+    }
+}
+
+impl CustomizedPasswordHasher<PasswordHash> for Argon2id {
+    type Params = Params;
+
+    fn hash_password_customized(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        algorithm: Option<&str>,
+        version: Option<u32>,
+        params: Params,
+    ) -> password_hash::Result<PasswordHash> {
+        let algorithm = algorithm.map(Algorithm::try_from).transpose()?.unwrap_or_default();
+        let version = version.map(Version::try_from).transpose()?.unwrap_or_default();
+        let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+        let mut memory = self.memory.borrow_mut();
+        memory.resize(params.block_count(), Block::new());
+        let argon2 = Argon2::new(algorithm, version, params);
+        argon2.hash_password_into_with_memory(password, salt, &mut output, memory.as_mut_slice())?;
+        Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: ParamsString::try_from(argon2.params())?,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(Output::new(&output)?),
+        })
     }
 }
 
 /// Starts the threads that hash; they end with the last who can send to them.
 ///
-/// Threads of their own: what a hash takes of memory stays with the thread that computed it, and tokio would start
-/// hundreds; and they run behind everything else, so that checks stay fast while many people sign in (K18).
-fn start_threads() -> mpsc::Sender<Job> {
-    let (sender, jobs) = mpsc::channel::<Job>();
-    let jobs = Arc::new(Mutex::new(jobs));
-    for _ in 0..AT_ONCE {
-        let jobs = Arc::clone(&jobs);
-        let started = thread::Builder::new().name("password-hash".to_owned()).spawn(move || {
+/// Threads of their own: each keeps its memory, tokio would start hundreds, and they run behind everything else, so that
+/// checks stay fast while many people sign in (K18).
+fn start_threads() -> Idle {
+    let start = |_| {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        let thread = thread::Builder::new().name("password-hash".to_owned());
+        let started = thread.spawn(move || {
             let _ = setpriority_process(Some(gettid()), NICENESS);
+            let mut argon2id = Argon2id::default();
             loop {
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(job) = job else { return };
-                // The one who waits is told by what the job drops.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                let is_free = argon2id.memory.get_mut().is_empty();
+                let job =
+                    if is_free { jobs.recv().map_err(Into::into) } else { jobs.recv_timeout(MEMORY_KEPT) };
+                match job {
+                    // The one who waits is told by what the job drops.
+                    Ok(job) => drop(catch_unwind(AssertUnwindSafe(|| job(&argon2id)))),
+                    Err(RecvTimeoutError::Timeout) => argon2id = Argon2id::default(),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         });
         started.expect("a process that cannot start a thread cannot serve");
-    }
-    sender
+        sender
+    };
+    Arc::new(Mutex::new((0..AT_ONCE).map(start).collect()))
 }
 
 /// One of the places, or a refusal at once.
@@ -208,7 +273,7 @@ mod tests {
     async fn a_hash_that_panics_stops_no_later_one() {
         let pool = PasswordHasher::new(4);
         for _ in 0..AT_ONCE {
-            let refused = pool.run(turn(&pool).await, || panic!("on purpose")).await;
+            let refused = pool.run(turn(&pool).await, |_| panic!("on purpose")).await;
             assert!(matches!(refused, Err::<(), _>(Refused::Defect(_))));
         }
         assert!(pool.hash(turn(&pool).await, Password::parse("Passw0rd!").unwrap()).await.is_ok());

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use access::{Call, Caller};
-use database::{Batching, Db, Migrations, StoreError, Tx, on, retry};
+use database::{Batching, Db, Migrations, StoreError, Tx, defer, on, retry};
 use kernel::{DirectoryId, Principal, new_ids};
 use sqlx::migrate::Migrator;
 use test_support::database::{Engine, TestDatabase, engine, number};
@@ -350,6 +350,64 @@ async fn a_unique_violation_in_the_middle_of_a_batch_fails_alone() {
         together(&store.db, vec![unit(&store.db, ONE), unit(&store.db, also), unit(&store.db, TWO)]).await;
     assert!(matches!(outcomes[..], [Ok(_), Err(StoreError::UniqueViolation), Ok(_)]), "{outcomes:?}");
     assert_eq!((number(&store.db, THINGS).await, commits.load(Ordering::SeqCst)), (2, 1));
+}
+
+/// A unit that puts off an insertion, and whose next statement, if any, counts.
+fn put_off(db: &Db, thing: &'static str, counts: bool) -> Unit {
+    let db = db.clone();
+    Box::pin(async move {
+        let attempt = async || {
+            let mut tx = db.write().await?;
+            defer!(&mut tx, "INSERT INTO things (thing) VALUES ($1)", thing)?;
+            let mut things: i64 = 0;
+            if counts {
+                things = on!(&mut tx, |c| sqlx::query_scalar(THINGS).fetch_one(c).await)?;
+            }
+            tx.commit_bookkeeping().await?;
+            Ok(format!("saw {things}"))
+        };
+        retry(&Call { request_id: None, ..call(0, 0) }, attempt).await
+    })
+}
+
+#[tokio::test]
+async fn what_is_put_off_is_seen_by_the_next_statement_and_fails_alone() {
+    let Some(store) = batching(UNBOUND).await else { return };
+    let commits = commits(&store.db);
+    let units = vec![
+        unit(&store.db, ONE),
+        put_off(&store.db, "one", false),
+        put_off(&store.db, "two", true),
+        put_off(&store.db, "two", true),
+        put_off(&store.db, "three", false),
+        put_off(&store.db, "three", false),
+    ];
+    let outcomes = together(&store.db, units).await;
+    assert!(matches!(&outcomes[0], Ok(_)));
+    assert!(outcomes[1].is_err(), "the name is taken: {:?}", outcomes[1]);
+    assert_eq!(outcomes[2].as_deref().unwrap(), "saw 2");
+    assert!(outcomes[3].is_err());
+    assert_eq!(outcomes[4].as_deref().unwrap(), "saw 0");
+    assert!(outcomes[5].is_err(), "the last of a batch, too");
+    assert_eq!((commits.load(Ordering::SeqCst), number(&store.db, THINGS).await), (1, 3));
+}
+
+#[tokio::test]
+async fn more_than_one_round_trip_holds_is_written_all_the_same() {
+    let store = store().await;
+    let mut tx = store.db.write().await.unwrap();
+    for number in 0..50 {
+        defer!(&mut tx, "INSERT INTO things (thing) VALUES ($1)", format!("thing {number}")).unwrap();
+    }
+    tx.commit_bookkeeping().await.unwrap();
+    assert_eq!(number(&store.db, THINGS).await, 50);
+}
+
+#[tokio::test]
+async fn what_only_reads_puts_nothing_off() {
+    let Some(store) = batching(UNBOUND).await else { return };
+    let mut tx = store.db.read().await.unwrap();
+    assert!(defer!(&mut tx, "INSERT INTO things (thing) VALUES ($1)", "never").is_err());
 }
 
 #[tokio::test]

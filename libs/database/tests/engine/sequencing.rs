@@ -44,9 +44,9 @@ async fn a_batch_is_read_by_its_transactions_alone() {
                 SELECT gen_random_uuid(), gen_random_uuid(), 1, '', '', '', '', '', '', '', 1, '', n
                 FROM generate_series(1, 2000) AS n;
                 ANALYZE change_log";
-            sqlx::raw_sql(counted).execute(&mut **transaction).await.unwrap();
+            sqlx::raw_sql(counted).execute(transaction.connection()).await.unwrap();
             let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {select}"));
-            let steps = sqlx::query(explain).fetch_all(&mut **transaction).await.unwrap();
+            let steps = sqlx::query(explain).fetch_all(transaction.connection()).await.unwrap();
             steps.iter().map(|step| step.get(0)).collect()
         }
     };

@@ -1,7 +1,7 @@
 //! Rows of directories, and the lock on one, which guards its state, its domains and its liens (K8).
 
 use access::{Permission, Permit};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -120,15 +120,15 @@ pub(crate) async fn update_state<P: Permission>(
     after: &Directory,
 ) -> Result<(), StoreError> {
     let update = "UPDATE directories SET state = $2, update_time = $3, activate_time = $4, revision = $5 WHERE id = $1";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(after.state.as_str())
-        .bind(after.update_time.micros())
-        .bind(after.activate_time.map(Timestamp::micros))
-        .bind(after.revision)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        after.state.as_str(),
+        after.update_time.micros(),
+        after.activate_time.map(Timestamp::micros),
+        after.revision
+    )?;
     Ok(())
 }
 

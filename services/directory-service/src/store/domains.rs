@@ -3,7 +3,7 @@
 //! Domains exist here with their directory, and are verified from the start.
 
 use access::{Permission, Permit};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp};
 use uuid::Uuid;
 
@@ -34,14 +34,7 @@ pub(crate) async fn claim_initial<P: Permission>(
         return Ok(false);
     }
     let insert = "INSERT INTO domains (directory, domain, state, create_time, verify_time) VALUES ($1, $2, $3, $4, $4)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(domain.as_str())
-        .bind(VERIFIED)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, insert, permit.directory().uuid(), domain.as_str(), VERIFIED, now.micros())?;
     Ok(true)
 }
 
@@ -56,12 +49,7 @@ pub(crate) async fn free_initial<P: Permission>(
         "DELETE FROM domain_claims WHERE domain = $1 AND directory = $2",
         "DELETE FROM domains WHERE domain = $1 AND directory = $2",
     ] {
-        on!(tx, |c| sqlx::query(delete)
-            .bind(domain)
-            .bind(permit.directory().uuid())
-            .execute(c)
-            .await
-            .map(|_| ()))?;
+        defer!(tx, delete, domain, permit.directory().uuid())?;
     }
     Ok(())
 }

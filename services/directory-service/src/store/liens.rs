@@ -3,7 +3,7 @@
 //! creator with one origin on one guarded thing.
 
 use access::{Permission, Permit};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, LienId, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -120,22 +120,22 @@ pub(crate) async fn insert<P: Permission>(
     let restrictions =
         serde_json::to_string(&claim.restrictions).map_err(|_| StoreError::Corrupt("restrictions"))?;
     let blockers = serde_json::to_string(&claim.blockers).map_err(|_| StoreError::Corrupt("blockers"))?;
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(lien.id.uuid())
-        .bind(claim.guarded.below())
-        .bind(&restrictions)
-        .bind(&claim.reason)
-        .bind(&claim.origin)
-        .bind(&claim.holder)
-        .bind(claim.revision)
-        .bind(&blockers)
-        .bind(i64::from(claim.blocker_count))
-        .bind(lien.create_time.micros())
-        .bind(&lien.create_principal)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        lien.id.uuid(),
+        claim.guarded.below(),
+        &restrictions,
+        &claim.reason,
+        &claim.origin,
+        &claim.holder,
+        claim.revision,
+        &blockers,
+        i64::from(claim.blocker_count),
+        lien.create_time.micros(),
+        &lien.create_principal
+    )?;
     Ok(())
 }
 
@@ -147,12 +147,7 @@ pub(crate) async fn delete<P: Permission>(
     id: LienId,
 ) -> Result<(), StoreError> {
     let delete = "DELETE FROM liens WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(delete)
-        .bind(permit.directory().uuid())
-        .bind(id.uuid())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, delete, permit.directory().uuid(), id.uuid())?;
     Ok(())
 }
 
@@ -167,15 +162,15 @@ pub(crate) async fn note_removed<P: Permission>(
         VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (directory, resource, origin, create_principal) DO UPDATE SET revision = excluded.revision
         WHERE removed_liens.revision < excluded.revision";
-    on!(tx, |c| sqlx::query(upsert)
-        .bind(permit.directory().uuid())
-        .bind(lien.claim.guarded.below())
-        .bind(&lien.claim.origin)
-        .bind(&lien.create_principal)
-        .bind(lien.claim.revision)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        upsert,
+        permit.directory().uuid(),
+        lien.claim.guarded.below(),
+        &lien.claim.origin,
+        &lien.create_principal,
+        lien.claim.revision
+    )?;
     Ok(())
 }
 

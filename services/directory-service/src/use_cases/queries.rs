@@ -2,6 +2,7 @@
 
 use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomain};
 use access::{Caller, Consistency, require, require_active};
+use database::read_one;
 use kernel::{DirectoryId, LienId};
 use runtime::page_token::PageRequest;
 
@@ -32,8 +33,8 @@ impl UseCases {
     /// `GetDirectory`.
     pub(crate) async fn get_directory(&self, caller: &Caller, id: DirectoryId) -> Result<Directory, Refused> {
         self.require_reading::<ReadDirectory>(caller, id).await?;
-        let mut tx = self.db.read().await?;
-        store::directories::find(&mut tx, id).await?.ok_or(Refused::DirectoryNotFound(id))
+        let found = read_one!(self.db, |tx| store::directories::find(tx, id).await)?;
+        found.ok_or(Refused::DirectoryNotFound(id))
     }
 
     /// `ListDirectories`: the operator sees directories that are still being made too, so that a sign-up that hangs
@@ -47,8 +48,7 @@ impl UseCases {
         let actor = caller.actor();
         let request = PageRequest { method: LIST_DIRECTORIES, actor: &actor, directory: None, scope: &[] };
         let after = self.page_tokens.after_key(&request, &page.token)?;
-        let mut tx = self.db.read().await?;
-        let rows = store::directories::page(&mut tx, after, page.size + 1).await?;
+        let rows = read_one!(self.db, |tx| store::directories::page(tx, after, page.size + 1).await)?;
         Ok(self.page_tokens.cut(&request, rows, page.size, position))
     }
 
@@ -84,8 +84,7 @@ impl UseCases {
         domain: &DomainName,
     ) -> Result<DirectoryId, Refused> {
         require_everywhere::<ResolveDomain>(caller, domain.as_str())?;
-        let mut tx = self.db.read().await?;
-        let directory = store::domains::resolve(&mut tx, domain).await?;
+        let directory = read_one!(self.db, |tx| store::domains::resolve(tx, domain).await)?;
         directory.ok_or_else(|| Refused::DomainNotFound(domain.clone()))
     }
 
@@ -97,8 +96,7 @@ impl UseCases {
         lien: LienId,
     ) -> Result<Lien, Refused> {
         self.require_reading::<ReadLiens>(caller, directory).await?;
-        let mut tx = self.db.read().await?;
-        let found = store::liens::find(&mut tx, directory, lien).await?;
+        let found = read_one!(self.db, |tx| store::liens::find(tx, directory, lien).await)?;
         found.ok_or(Refused::LienNotFound { directory, lien })
     }
 

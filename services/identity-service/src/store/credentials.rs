@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::CreateUsers;
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -18,14 +18,7 @@ pub(crate) async fn insert(
 ) -> Result<(), StoreError> {
     let insert =
         "INSERT INTO credentials (directory, user_id, password_hash, update_time) VALUES ($1, $2, $3, $4)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(user.uuid())
-        .bind(password_hash)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, insert, permit.directory().uuid(), user.uuid(), password_hash, now.micros())?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 
 use access::permission::{Permission, ProvisionDirectory};
 use access::{Permit, roles};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp, UserId};
 
 use crate::domain::directory::{DirectoryState, KnownDirectory};
@@ -72,15 +72,15 @@ pub(crate) async fn insert(
     let insert = "INSERT INTO directory_states
             (directory, state, revision, admin_guard, initial_domain, create_time)
         VALUES ($1, $2, $3, 0, $4, $5)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(directory.state.as_str())
-        .bind(directory.revision)
-        .bind(&directory.initial_domain)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        directory.state.as_str(),
+        directory.revision,
+        &directory.initial_domain,
+        now.micros()
+    )?;
     Ok(())
 }
 
@@ -92,14 +92,14 @@ pub(crate) async fn activate(
 ) -> Result<(), StoreError> {
     tx.note(permit.directory());
     let update = "UPDATE directory_states SET state = $2, revision = $3 WHERE directory = $1 AND state = $4";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(DirectoryState::Active.as_str())
-        .bind(revision)
-        .bind(DirectoryState::Provisioning.as_str())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        DirectoryState::Active.as_str(),
+        revision,
+        DirectoryState::Provisioning.as_str()
+    )?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::WriteRoleAssignments;
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, RoleAssignmentId, Timestamp, UserId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -74,14 +74,7 @@ pub(crate) async fn remove_expired(
     tx.note(permit.directory());
     let delete = "DELETE FROM role_assignments
         WHERE directory = $1 AND principal = $2 AND role = $3 AND expire_time <= $4";
-    on!(tx, |c| sqlx::query(delete)
-        .bind(permit.directory().uuid())
-        .bind(principal.uuid())
-        .bind(role)
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, delete, permit.directory().uuid(), principal.uuid(), role, now.micros())?;
     Ok(())
 }
 
@@ -94,12 +87,7 @@ pub(crate) async fn delete(
 ) -> Result<(), StoreError> {
     tx.note(permit.directory());
     let delete = "DELETE FROM role_assignments WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(delete)
-        .bind(permit.directory().uuid())
-        .bind(id.uuid())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, delete, permit.directory().uuid(), id.uuid())?;
     Ok(())
 }
 

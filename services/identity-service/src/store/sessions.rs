@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::{BeActive, Permission};
-use database::{Db, StoreError, Sweep, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, defer, on};
 use kernel::{DirectoryId, SessionId, Timestamp, UserId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -49,17 +49,17 @@ pub(crate) async fn insert(
     let insert = "INSERT INTO sessions (directory, id, user_id, counter, client_description, create_time,
             last_refresh_time, expire_time, revoke_time)
         VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, NULL)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(session.id.uuid())
-        .bind(session.user.uuid())
-        .bind(session.counter)
-        .bind(&session.client_description)
-        .bind(session.create_time.micros())
-        .bind(session.expire_time.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        session.id.uuid(),
+        session.user.uuid(),
+        session.counter,
+        &session.client_description,
+        session.create_time.micros(),
+        session.expire_time.micros()
+    )?;
     Ok(())
 }
 
@@ -103,15 +103,15 @@ pub(crate) async fn advance(
     tx.note(permit.directory());
     let update = "UPDATE sessions SET counter = $3, last_refresh_time = $4, expire_time = $5
         WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(session.id.uuid())
-        .bind(session.counter)
-        .bind(session.last_refresh_time.map(Timestamp::micros))
-        .bind(session.expire_time.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        session.id.uuid(),
+        session.counter,
+        session.last_refresh_time.map(Timestamp::micros),
+        session.expire_time.micros()
+    )?;
     Ok(())
 }
 
@@ -125,13 +125,7 @@ pub(crate) async fn revoke<P: Permission>(
     tx.note(permit.directory());
     let update =
         "UPDATE sessions SET revoke_time = $3 WHERE directory = $1 AND id = $2 AND revoke_time IS NULL";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(id.uuid())
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, permit.directory().uuid(), id.uuid(), now.micros())?;
     Ok(())
 }
 

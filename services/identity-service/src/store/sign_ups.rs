@@ -1,6 +1,6 @@
 //! The saga of each sign-up: rows of `sign_ups`. No password stands in them.
 
-use database::{Db, StoreError, Sweep, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -128,13 +128,7 @@ pub(crate) async fn advance(
 /// Begins the next attempt of a saga that was refused; the row is locked.
 pub(crate) async fn begin_again(tx: &mut Tx, sign_up: &SignUp) -> Result<(), StoreError> {
     let update = "UPDATE sign_ups SET state = $2, attempt = $3, directory = NULL WHERE id = $1";
-    on!(tx, |c| sqlx::query(update)
-        .bind(sign_up.id)
-        .bind(SignUpState::Started.as_str())
-        .bind(sign_up.attempt)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, sign_up.id, SignUpState::Started.as_str(), sign_up.attempt)?;
     Ok(())
 }
 
@@ -165,13 +159,7 @@ pub(crate) async fn note_given_up(
     directory: DirectoryId,
 ) -> Result<(), StoreError> {
     let update = "UPDATE sign_ups SET directory = $3 WHERE id = $1 AND attempt = $2 AND state = 'REFUSED'";
-    on!(tx, |c| sqlx::query(update)
-        .bind(sign_up.id)
-        .bind(sign_up.attempt)
-        .bind(directory.uuid())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, sign_up.id, sign_up.attempt, directory.uuid())?;
     Ok(())
 }
 
@@ -179,13 +167,7 @@ pub(crate) async fn note_given_up(
 pub(crate) async fn record_answer(tx: &mut Tx, id: Uuid, answer: &SignedUp) -> Result<(), StoreError> {
     let text = serde_json::to_string(answer).map_err(|_| StoreError::Corrupt("answer of a sign-up"))?;
     let update = "UPDATE sign_ups SET directory = $2, answer = $3 WHERE id = $1";
-    on!(tx, |c| sqlx::query(update)
-        .bind(id)
-        .bind(answer.directory.uuid())
-        .bind(&text)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, id, answer.directory.uuid(), &text)?;
     Ok(())
 }
 
@@ -210,7 +192,7 @@ pub(crate) async fn oldest_unfinished(
 /// Puts a saga behind the others, so that one that cannot be finished now does not keep the rest waiting.
 pub(crate) async fn postpone(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
     let update = "UPDATE sign_ups SET update_time = $2 WHERE id = $1";
-    on!(tx, |c| sqlx::query(update).bind(id).bind(now.micros()).execute(c).await.map(|_| ()))?;
+    defer!(tx, update, id, now.micros())?;
     Ok(())
 }
 

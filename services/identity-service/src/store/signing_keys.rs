@@ -1,6 +1,6 @@
 //! The rows of the keys that access tokens are signed with, sealed (K21).
 
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::Timestamp;
 
 /// A key as stored.
@@ -42,21 +42,21 @@ pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<StoredKey>, StoreError> {
 pub(crate) async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<(), StoreError> {
     let insert =
         "INSERT INTO signing_keys (kid, public_x, sealed, create_time, use_time) VALUES ($1, $2, $3, $4, $5)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(&key.kid)
-        .bind(&key.public_x)
-        .bind(key.sealed.as_slice())
-        .bind(key.create_time.micros())
-        .bind(key.use_time.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        &key.kid,
+        &key.public_x,
+        key.sealed.as_slice(),
+        key.create_time.micros(),
+        key.use_time.micros()
+    )?;
     Ok(())
 }
 
 /// Removes a key, under the lock.
 pub(crate) async fn delete(tx: &mut Tx, kid: &str) -> Result<(), StoreError> {
     let delete = "DELETE FROM signing_keys WHERE kid = $1";
-    on!(tx, |c| sqlx::query(delete).bind(kid).execute(c).await.map(|_| ()))?;
+    defer!(tx, delete, kid)?;
     Ok(())
 }

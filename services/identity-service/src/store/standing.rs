@@ -56,17 +56,16 @@ impl About {
 /// What is known of a principal, as of the transaction; `None` when there is no such principal.
 pub(crate) async fn find(tx: &mut Tx, principal: Principal) -> Result<Option<Standing>, StoreError> {
     let Some(about) = About::new(principal, None) else { return Ok(None) };
-    standing(on!(tx, |c| sqlx::query_as(SELECT)
-        .bind(about.directory.uuid())
-        .bind(about.user.uuid())
-        .bind(about.session())
-        .fetch_all(c)
-        .await)?)
+    find_about(tx, about).await
 }
 
 /// What is known of a principal now, in one round trip.
 pub(crate) async fn find_now(db: &Db, about: About) -> Result<Option<Standing>, StoreError> {
-    standing(read_one!(db, |c| sqlx::query_as(SELECT)
+    read_one!(db, |tx| find_about(tx, about).await)
+}
+
+async fn find_about(tx: &mut Tx, about: About) -> Result<Option<Standing>, StoreError> {
+    standing(on!(tx, |c| sqlx::query_as(SELECT)
         .bind(about.directory.uuid())
         .bind(about.user.uuid())
         .bind(about.session())

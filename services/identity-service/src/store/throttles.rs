@@ -2,7 +2,7 @@
 //!
 //! Keys are MACs: no address and no name stands in the table.
 
-use database::{Db, StoreError, Sweep, Tx, on};
+use database::{Db, StoreError, Sweep, Tx, defer, on};
 use kernel::Timestamp;
 
 use crate::domain::throttle::Rate;
@@ -47,7 +47,7 @@ pub(crate) async fn full_time(tx: &mut Tx, subject: &Subject) -> Result<Option<T
 /// Gives one time back.
 pub(crate) async fn give_back(tx: &mut Tx, subject: &Subject, rate: Rate) -> Result<(), StoreError> {
     let update = "UPDATE throttles SET full_time = full_time - $2 WHERE subject = $1";
-    on!(tx, |c| sqlx::query(update).bind(subject.as_slice()).bind(rate.cost()).execute(c).await.map(|_| ()))?;
+    defer!(tx, update, subject.as_slice(), rate.cost())?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::{CreateUsers, Permission};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Principal, Timestamp, UserId};
 use runtime::filter::{Condition, Operator, folded};
 use sqlx::AssertSqlSafe;
@@ -152,12 +152,7 @@ pub(crate) async fn count_change<P: Permission>(
     tx.note(permit.directory());
     let update =
         "UPDATE users SET principal_revision = principal_revision + 1 WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(user.uuid())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, permit.directory().uuid(), user.uuid())?;
     Ok(())
 }
 
@@ -169,13 +164,7 @@ pub(crate) async fn note_sign_in<P: Permission>(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let update = "UPDATE users SET last_sign_in_time = $3 WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(user.uuid())
-        .bind(now.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(tx, update, permit.directory().uuid(), user.uuid(), now.micros())?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use access::permission::CreateUsers;
 use access::{Call, Caller, Consistency, Permit, require};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, idempotency, retry};
+use database::{change_log, idempotency, read_one, retry};
 use kernel::{DirectoryId, UserId};
 
 use super::UseCases;
@@ -107,10 +107,8 @@ impl UseCases {
 
     /// U-03, P-7: the domain is verified in this directory; its initial domain is known here, others are asked about.
     async fn check_domain(&self, command: &CreateUser) -> Result<(), Refused> {
-        let mut tx = self.db.read().await?;
-        let known =
-            require_active(command.directory, store::directories::find(&mut tx, command.directory).await?)?;
-        drop(tx);
+        let known = read_one!(self.db, |tx| store::directories::find(tx, command.directory).await)?;
+        let known = require_active(command.directory, known)?;
         let domain = command.name.domain();
         if domain == known.initial_domain || self.directory.is_verified(&domain, command.directory).await? {
             Ok(())

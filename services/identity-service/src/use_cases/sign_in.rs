@@ -5,7 +5,7 @@
 use access::permission::BeActive;
 use access::{Call, Permit};
 use database::change_log::{Change, ChangeKind};
-use database::{change_log, retry};
+use database::{change_log, read_one, retry};
 use kernel::{DirectoryId, SessionId, Timestamp, UserId};
 
 use super::{LEAST_WAIT, UseCases};
@@ -58,9 +58,7 @@ impl UseCases {
         // A full queue is told before anything is spent; what was spent for a wrong password stays spent (K18).
         let place = self.hasher.place()?;
         retry(call, || self.spend_sign_in(call, &limits)).await?;
-        let mut tx = self.db.read().await?;
-        let found = credentials::find(&mut tx, &command.name).await?;
-        drop(tx);
+        let found = read_one!(self.db, |tx| credentials::find(tx, &command.name).await)?;
         let hash = found.as_ref().map(|found| found.password_hash.as_str());
         let fits = self.hasher.verify(self.hasher.turn(place).await?, command.password.clone(), hash).await?;
         let (Some(found), true) = (found, fits) else { return Err(Refused::CredentialsInvalid) };

@@ -4,13 +4,14 @@
 
 use access::Permit;
 use access::permission::{AttachOffice365, SignUpAzure};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp, UserId};
 
 /// Proof that this transaction has locked the guard row of a product in the permit's directory.
 #[derive(Debug)]
 pub(crate) struct ProductLocked {
     product: String,
+    pub(crate) times: ProductTimes,
 }
 
 impl ProductLocked {
@@ -32,7 +33,12 @@ impl OwnerLocked {
     }
 }
 
-type Times = (Option<i64>, Option<i64>);
+/// When a product was first attached, and when its trial was used.
+#[derive(Debug, Clone, Copy, Default, sqlx::FromRow)]
+pub(crate) struct ProductTimes {
+    pub(crate) first_attach_time: Option<i64>,
+    pub(crate) trial_time: Option<i64>,
+}
 
 /// Locks the guard row of a product, making it where there is none.
 pub(crate) async fn lock_product(
@@ -41,25 +47,22 @@ pub(crate) async fn lock_product(
     product: &str,
 ) -> Result<ProductLocked, StoreError> {
     let upsert = "INSERT INTO product_guards (directory, product, uses) VALUES ($1, $2, 1)
-        ON CONFLICT (directory, product) DO UPDATE SET uses = product_guards.uses + 1";
-    on!(tx, |c| sqlx::query(upsert)
-        .bind(permit.directory().uuid())
-        .bind(product)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    Ok(ProductLocked { product: product.to_owned() })
+        ON CONFLICT (directory, product) DO UPDATE SET uses = product_guards.uses + 1
+        RETURNING first_attach_time, trial_time";
+    let times =
+        on!(tx, |c| sqlx::query_as(upsert).bind(permit.directory().uuid()).bind(product).fetch_one(c).await)?;
+    Ok(ProductLocked { product: product.to_owned(), times })
 }
 
-/// What was ever had of a product: final when the guard row is locked, a first look otherwise.
+/// What was ever had of a product, read without the lock: for first looks.
 pub(crate) async fn product_times(
     tx: &mut Tx,
     directory: DirectoryId,
     product: &str,
-) -> Result<Times, StoreError> {
+) -> Result<ProductTimes, StoreError> {
     let select =
         "SELECT first_attach_time, trial_time FROM product_guards WHERE directory = $1 AND product = $2";
-    let row: Option<Times> =
+    let row: Option<ProductTimes> =
         on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(product).fetch_optional(c).await)?;
     Ok(row.unwrap_or_default())
 }
@@ -75,14 +78,14 @@ pub(crate) async fn note_attached(
     let update = "UPDATE product_guards SET first_attach_time = COALESCE(first_attach_time, $3),
             trial_time = COALESCE(trial_time, $4)
         WHERE directory = $1 AND product = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(&locked.product)
-        .bind(now.micros())
-        .bind(trial.then_some(now.micros()))
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        &locked.product,
+        now.micros(),
+        trial.then_some(now.micros())
+    )?;
     Ok(())
 }
 
@@ -129,13 +132,13 @@ pub(crate) async fn note_signed_up(
     let update = "UPDATE azure_owner_guards SET first_sign_up_time = COALESCE(first_sign_up_time, $3),
             free_trial_time = COALESCE(free_trial_time, $4)
         WHERE directory = $1 AND owner_user = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(locked.user.uuid())
-        .bind(now.micros())
-        .bind(free_trial.then_some(now.micros()))
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        locked.user.uuid(),
+        now.micros(),
+        free_trial.then_some(now.micros())
+    )?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Rows of orders; they never change.
 
 use access::{Permission, Permit};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, OrderId, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
@@ -45,20 +45,20 @@ pub(crate) async fn insert<P: Permission>(
             place_time, next_charge_time)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let line = serde_json::to_string(&facts.line).map_err(|_| StoreError::Corrupt("order line"))?;
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(facts.id.uuid())
-        .bind(facts.subscription.uuid())
-        .bind(&facts.product)
-        .bind(&facts.offer)
-        .bind(&line)
-        .bind(facts.trial)
-        .bind(facts.place_principal.to_string())
-        .bind(facts.place_time.micros())
-        .bind(facts.next_charge_time.map(Timestamp::micros))
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        facts.id.uuid(),
+        facts.subscription.uuid(),
+        &facts.product,
+        &facts.offer,
+        &line,
+        facts.trial,
+        facts.place_principal.to_string(),
+        facts.place_time.micros(),
+        facts.next_charge_time.map(Timestamp::micros)
+    )?;
     Ok(Order { directory: permit.directory(), facts: facts.clone() })
 }
 

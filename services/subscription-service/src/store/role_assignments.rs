@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permission::SignUpAzure;
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer};
 use kernel::{Principal, SubscriptionId};
 
 use crate::domain::azure::OwnerAssignment;
@@ -18,17 +18,17 @@ pub(crate) async fn insert_owner(
         "INSERT INTO role_assignments (directory, id, subscription, scope, role_definition, principal,
             create_principal, create_time)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(assignment.id)
-        .bind(subscription.uuid())
-        .bind(&assignment.scope)
-        .bind(assignment.role_definition)
-        .bind(Principal::User(permit.directory(), assignment.user).to_string())
-        .bind(permit.actor())
-        .bind(assignment.create_time.micros())
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        assignment.id,
+        subscription.uuid(),
+        &assignment.scope,
+        assignment.role_definition,
+        Principal::User(permit.directory(), assignment.user).to_string(),
+        permit.actor(),
+        assignment.create_time.micros()
+    )?;
     Ok(())
 }

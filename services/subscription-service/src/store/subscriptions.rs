@@ -2,7 +2,7 @@
 
 use access::permission::{AttachOffice365, SignUpAzure};
 use access::{Permission, Permit};
-use database::{StoreError, Tx, on};
+use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, SubscriptionId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -66,23 +66,14 @@ pub(crate) async fn insert_signed_up(
     insert(tx, permit, facts).await
 }
 
-/// The location comes first: a derived id that exists without a record is refused there (K39).
+/// Whether the id is free was looked at under the call's claim (K39): two of it break the locations' key.
 async fn insert<P: Permission>(
     tx: &mut Tx,
     permit: &Permit<P>,
     facts: &SubscriptionFacts,
 ) -> Result<Subscription, StoreError> {
-    let locate =
-        "INSERT INTO subscription_locations (id, directory) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-    let located = on!(tx, |c| sqlx::query(locate)
-        .bind(facts.id.uuid())
-        .bind(permit.directory().uuid())
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    if located == 0 {
-        return Err(StoreError::RequestIdReused);
-    }
+    let locate = "INSERT INTO subscription_locations (id, directory) VALUES ($1, $2)";
+    defer!(tx, locate, facts.id.uuid(), permit.directory().uuid())?;
     let insert =
         "INSERT INTO subscriptions (directory, id, kind, owner_user, product, offer, display_name, seats,
             term, start_time, trial_end_time, active_until, disabled_from, deleted_from, announced_state,
@@ -92,28 +83,28 @@ async fn insert<P: Permission>(
         Owner::Directory => None,
         Owner::User(user) => Some(user.uuid()),
     };
-    on!(tx, |c| sqlx::query(insert)
-        .bind(permit.directory().uuid())
-        .bind(facts.id.uuid())
-        .bind(facts.kind.as_str())
-        .bind(owner)
-        .bind(&facts.product)
-        .bind(&facts.offer)
-        .bind(&facts.display_name)
-        .bind(facts.seats.map(i64::from))
-        .bind(facts.term.as_str())
-        .bind(facts.start_time.micros())
-        .bind(facts.trial_end_time.map(Timestamp::micros))
-        .bind(facts.lifecycle.active_until.micros())
-        .bind(facts.lifecycle.disabled_from.micros())
-        .bind(facts.lifecycle.deleted_from.micros())
-        .bind(facts.announced_state.as_str())
-        .bind(facts.create_time.micros())
-        .bind(facts.update_time.micros())
-        .bind(facts.revision)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        insert,
+        permit.directory().uuid(),
+        facts.id.uuid(),
+        facts.kind.as_str(),
+        owner,
+        &facts.product,
+        &facts.offer,
+        &facts.display_name,
+        facts.seats.map(i64::from),
+        facts.term.as_str(),
+        facts.start_time.micros(),
+        facts.trial_end_time.map(Timestamp::micros),
+        facts.lifecycle.active_until.micros(),
+        facts.lifecycle.disabled_from.micros(),
+        facts.lifecycle.deleted_from.micros(),
+        facts.announced_state.as_str(),
+        facts.create_time.micros(),
+        facts.update_time.micros(),
+        facts.revision
+    )?;
     Ok(Subscription { directory: permit.directory(), facts: facts.clone() })
 }
 
@@ -142,15 +133,15 @@ pub(crate) async fn announce(
     debug_assert_eq!(locked.product(), facts.product);
     let update = "UPDATE subscriptions SET announced_state = $3, update_time = $4, revision = $5
         WHERE directory = $1 AND id = $2";
-    on!(tx, |c| sqlx::query(update)
-        .bind(permit.directory().uuid())
-        .bind(facts.id.uuid())
-        .bind(facts.announced_state.as_str())
-        .bind(facts.update_time.micros())
-        .bind(facts.revision)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        facts.id.uuid(),
+        facts.announced_state.as_str(),
+        facts.update_time.micros(),
+        facts.revision
+    )?;
     Ok(())
 }
 

@@ -29,12 +29,11 @@ async fn is_first(world: &World, guard: Guard, is_noted: bool) -> bool {
         Guard::Product => {
             let permit = Permit::for_worker(directory, "test", now);
             let locked = guards::lock_product(&mut tx, &permit, PRODUCT).await.unwrap();
-            let (before, _) = guards::product_times(&mut tx, directory, PRODUCT).await.unwrap();
             tokio::time::sleep(THINKING).await;
             if is_noted {
                 guards::note_attached(&mut tx, &permit, &locked, true, now).await.unwrap();
             }
-            before.is_none()
+            locked.times.first_attach_time.is_none()
         }
         Guard::Owner => {
             let permit = Permit::for_worker(directory, "test", now);

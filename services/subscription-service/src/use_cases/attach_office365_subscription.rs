@@ -7,10 +7,10 @@ use database::change_log::{self, Change, ChangeKind};
 use database::{Tx, hold, idempotency};
 use kernel::{DirectoryId, OrderId, Principal, SubscriptionId};
 
-use super::{HOLD_REASON, Placed, UseCases, owned, refuse_used_request_id, signed_in};
+use super::{HOLD_REASON, Placed, UseCases, look_at_owned, owned, refuse_used_request_id, signed_in};
 use crate::domain::catalogue::OfferName;
 use crate::domain::directory::DirectoryFacts;
-use crate::domain::office365::{self, Attached, Command, Facts};
+use crate::domain::office365::{self, Attached, Command, Facts, Owned};
 use crate::domain::order::Order;
 use crate::domain::refused::Refused;
 use crate::domain::subscription::{NewIds, Subscription};
@@ -69,8 +69,11 @@ impl UseCases {
 
     async fn look_at_attach(&self, judged: &Judged<'_>) -> Result<Placed, Refused> {
         let mut tx = self.db.read().await?;
-        let Attached { subscription, order } = self.decide_attach(&mut tx, judged).await?;
+        refuse_used_request_id(&mut tx, judged.call).await?;
         let directory = judged.order.directory;
+        let product = judged.order.offer.product.as_str();
+        let owned = look_at_owned(&mut tx, directory, product, judged.call.now).await?;
+        let Attached { subscription, order } = self.decide_attach(judged, owned)?;
         Ok(Placed {
             subscription: Subscription { directory, facts: subscription },
             order: Order { directory, facts: order },
@@ -86,8 +89,10 @@ impl UseCases {
         hold::lock(&mut tx, permit.directory(), HOLD_REASON).await?;
         let product = judged.order.offer.product.as_str();
         let locked = store::guards::lock_product(&mut tx, permit, product).await?;
-        announce_deleted(&mut tx, judged, &locked).await?;
-        let attached = self.decide_attach(&mut tx, judged).await?;
+        refuse_used_request_id(&mut tx, call).await?;
+        let present = store::subscriptions::of_product(&mut tx, permit.directory(), product).await?;
+        announce_deleted(&mut tx, judged, &locked, present.as_ref()).await?;
+        let attached = self.decide_attach(judged, owned(locked.times, present.as_ref(), call.now))?;
         let subscription =
             store::subscriptions::insert_attached(&mut tx, permit, &locked, &attached.subscription).await?;
         let order = store::orders::insert(&mut tx, permit, &attached.order).await?;
@@ -99,13 +104,11 @@ impl UseCases {
         Ok(placed)
     }
 
-    async fn decide_attach(&self, tx: &mut Tx, judged: &Judged<'_>) -> Result<Attached, Refused> {
+    fn decide_attach(&self, judged: &Judged<'_>, owned: Owned) -> Result<Attached, Refused> {
         let Judged { call, order, directory, .. } = judged;
-        refuse_used_request_id(tx, call).await?;
         directory.require_order(order.command.accept_terms)?;
         let offer = self.catalogue.offer(&order.offer)?;
         let product = self.catalogue.product(&order.offer.product)?;
-        let owned = owned(tx, order.directory, order.offer.product.as_str(), call.now).await?;
         let facts = Facts { directory, product, offer, owned };
         office365::attach(&facts, &order.command, judged.principal, call.now, new_ids(call))
     }
@@ -142,11 +145,15 @@ pub(super) async fn record_placed<P: access::Permission>(
 }
 
 /// K45: a subscription that is Deleted by the clock is announced as such, so that it does not block buying.
-async fn announce_deleted(tx: &mut Tx, judged: &Judged<'_>, locked: &ProductLocked) -> Result<(), Refused> {
+async fn announce_deleted(
+    tx: &mut Tx,
+    judged: &Judged<'_>,
+    locked: &ProductLocked,
+    present: Option<&Subscription>,
+) -> Result<(), Refused> {
     let (call, permit) = (judged.call, &judged.permit);
-    let present = store::subscriptions::of_product(tx, permit.directory(), locked.product()).await?;
     let Some(gone) = present.filter(|one| one.is_deleted_at(call.now)) else { return Ok(()) };
-    let gone = gone.announced(call.now);
+    let gone = gone.clone().announced(call.now);
     store::subscriptions::announce(tx, permit, locked, &gone.facts).await?;
     let change =
         Change { resource: gone.name(), kind: ChangeKind::Updated, after: &gone, changed_fields: &["state"] };

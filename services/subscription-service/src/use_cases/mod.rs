@@ -34,6 +34,7 @@ use crate::domain::subscription::Subscription;
 use crate::peers::directory::DirectoryService;
 use crate::peers::identity::IdentityService;
 use crate::store;
+use crate::store::guards::ProductTimes;
 
 /// All use cases, with what they need.
 #[derive(Debug, Clone)]
@@ -78,18 +79,23 @@ async fn refuse_used_request_id(tx: &mut Tx, call: &Call) -> Result<(), StoreErr
     Ok(())
 }
 
-/// What a directory has, or had, of an Office 365 product, judged at `now` from rows that are read in `tx`.
-async fn owned(
+/// What a directory has, or had, of an Office 365 product, judged at `now` from rows that are read in `tx`: a first look.
+async fn look_at_owned(
     tx: &mut Tx,
     directory: DirectoryId,
     product: &str,
     now: Timestamp,
 ) -> Result<Owned, StoreError> {
-    let (first_attach_time, trial_time) = store::guards::product_times(tx, directory, product).await?;
+    let times = store::guards::product_times(tx, directory, product).await?;
     let present = store::subscriptions::of_product(tx, directory, product).await?;
-    Ok(Owned {
+    Ok(owned(times, present.as_ref(), now))
+}
+
+/// What these rows say at `now`.
+fn owned(times: ProductTimes, present: Option<&Subscription>, now: Timestamp) -> Owned {
+    Owned {
         present: present.filter(|one| !one.is_deleted_at(now)).map(|one| one.facts.id),
-        ever: first_attach_time.is_some(),
-        trial_used: trial_time.is_some(),
-    })
+        ever: times.first_attach_time.is_some(),
+        trial_used: times.trial_time.is_some(),
+    }
 }

@@ -4,7 +4,7 @@ use access::permission::AttachOffice365;
 use access::{Caller, Consistency};
 use kernel::DirectoryId;
 
-use super::{UseCases, owned, signed_in};
+use super::{UseCases, look_at_owned, signed_in};
 use crate::domain::catalogue::OfferName;
 use crate::domain::directory::DirectoryFacts;
 use crate::domain::office365::{self, Command, Facts, Preview};
@@ -41,7 +41,7 @@ impl UseCases {
         let offer = self.catalogue.offer(&question.offer)?;
         let product = self.catalogue.product(&question.offer.product)?;
         let mut tx = self.db.read().await?;
-        let owned = owned(&mut tx, directory.id, question.offer.product.as_str(), now).await?;
+        let owned = look_at_owned(&mut tx, directory.id, question.offer.product.as_str(), now).await?;
         let facts = Facts { directory: &directory, product, offer, owned };
         let preview = office365::preview(&facts, &question.command, now)?;
         Ok(Previewed { directory, preview })

@@ -2,6 +2,7 @@
 
 use access::permission::ReadSubscriptions;
 use access::{Caller, Consistency, Permission as _, roles};
+use database::read_one;
 use kernel::{DirectoryId, Refusal, SubscriptionId};
 use runtime::filter::Condition;
 use runtime::page_token::PageRequest;
@@ -48,8 +49,7 @@ impl UseCases {
     ) -> Result<Subscription, Refused> {
         let directory = signed_in(Some(caller))?.1.principal.directory();
         let sight = self.sight::<ReadSubscriptions>(caller, directory).await?;
-        let mut tx = self.db.read().await?;
-        let found = subscriptions::find_in(&mut tx, directory, id).await?;
+        let found = read_one!(self.db, |tx| subscriptions::find_in(tx, directory, id).await)?;
         let seen = found.filter(|subscription| match sight {
             Sight::All => true,
             Sight::Own(principal) => subscription.is_owned_by(principal),
