@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod balancer;
-mod client;
 mod compose;
 mod fleet;
 mod health;

@@ -79,14 +79,8 @@ impl Program {
 
     /// The command, without any variable of the surroundings that would configure it.
     fn command(&self) -> Command {
-        let mut command = Command::new(binary(self.name));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if name.starts_with("TENURE_") || name.starts_with("OTEL_") || name == VARIABLE {
-                command.env_remove(name);
-            }
-        }
-        command.args(&self.arguments).envs(self.environment.iter().cloned());
+        let mut command = test_support::binary::command(binary(self.name));
+        command.env_remove(VARIABLE).args(&self.arguments).envs(self.environment.iter().cloned());
         command
     }
 }

@@ -4,9 +4,11 @@ use access::Service;
 use api::directory::v1::ListDirectoriesRequest;
 use api::directory::v1::directory_service_client::DirectoryServiceClient;
 use database::fail_point::{FailPoint, VARIABLE};
+use test_support::client::{
+    attach, directory_of, founded, read, sign_in, sign_up, sign_up_request, trial, with_token,
+};
 use tonic::Code;
 
-use crate::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial, with_token};
 use crate::process::Program;
 use crate::split::{Ground, Split};
 
@@ -15,8 +17,7 @@ async fn three_processes_serve_one_journey_and_stop_in_order() {
     let ground = Ground::new().await;
     let split = Split::start(&ground);
     let (identity, subscription) = (split.identity.channel().await, split.subscription.channel().await);
-    let name = sign_up(&identity, sign_up_request("contoso")).await.unwrap();
-    let ada = sign_in(&identity, &name).await.unwrap();
+    let ada = founded(&identity, "contoso").await;
     let attached = attach(&subscription, trial(&directory_of(&ada)), &ada.access_token).await.unwrap();
     let attached = attached.subscription.unwrap();
     assert_eq!(attached.directory, directory_of(&ada));

@@ -1,6 +1,7 @@
 //! Three services that speak TLS among themselves and with their clients.
 
-use crate::client::{attach, directory_of, sign_in, sign_up, sign_up_request, trial};
+use test_support::client::{attach, directory_of, founded, trial};
+
 use crate::split::{Ground, Split};
 
 #[tokio::test]
@@ -9,8 +10,7 @@ async fn a_journey_over_tls() {
     let split = Split::start(&ground);
     let identity = ground.channel(&split.identity).await;
     let subscription = ground.channel(&split.subscription).await;
-    let name = sign_up(&identity, sign_up_request("contoso")).await.unwrap();
-    let ada = sign_in(&identity, &name).await.unwrap();
+    let ada = founded(&identity, "contoso").await;
     attach(&subscription, trial(&directory_of(&ada)), &ada.access_token).await.unwrap();
     for process in [split.subscription, split.identity, split.directory] {
         let (code, log) = process.stop().await;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use test_support::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial};
 use test_support::collector::Collector;
 use test_support::database::{Engine, engine, server};
 use tonic::transport::Channel;
 
 use super::file::{Compose, Service, Variables};
-use crate::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial};
 use crate::process::{Port, Process};
 
 const SERVICES: [&str; 3] = ["directory-service", "identity-service", "subscription-service"];

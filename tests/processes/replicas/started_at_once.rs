@@ -2,9 +2,9 @@
 
 use access::Service;
 use sqlx::{Connection as _, PgConnection};
+use test_support::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial};
 use test_support::database::{Engine, engine};
 
-use crate::client::{attach, directory_of, read, sign_in, sign_up, sign_up_request, trial};
 use crate::process::{Process, Program};
 use crate::split::Ground;
 

@@ -1,41 +1,16 @@
 //! The service's own binary: what it refuses to start with, and what it says of its settings.
 
-use std::process::{Command, Output};
+use test_support::binary::{helps_without_secrets, refuses_to_start};
 
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_subscription-service"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).envs(variables.iter().copied()).output().expect("the binary runs")
-}
+const BINARY: &str = env!("CARGO_BIN_EXE_subscription-service");
 
 #[test]
 fn every_problem_is_told_at_once_and_no_secret() {
-    let arguments = [
-        "--listen",
-        "0.0.0.0:0",
-        "--tls-cert",
-        "cert.pem",
-        "--price-list",
-        "/nowhere",
-        "--directory",
-        "http://a/b",
-    ];
-    let variables = [("TENURE_DATABASE_URL", "mysql://ada:s3cret@db/x"), ("TENURE_TRUSTS", "x")];
-    let output = run(&arguments, &variables);
-    let told = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(64), "{told}");
-    let common = ["--database-url", "--key", "--trust", "--issuer", "--tls-key", "TENURE_TRUSTS"];
-    for problem in common.into_iter().chain(["--directory", "--identity", "--price-list"]) {
-        assert!(told.contains(&format!("\n  {problem}: ")), "{problem} is missing in {told}");
-    }
-    assert!(!told.contains("s3cret"), "{told}");
+    let arguments = ["--price-list", "/nowhere", "--directory", "http://a/b"];
+    refuses_to_start(BINARY, &arguments, &["--directory", "--identity", "--price-list"]);
 }
 
 #[test]
 fn help_shows_no_secret_of_the_surroundings() {
-    let help = run(&["--help"], &[("TENURE_DATABASE_URL", "postgres://ada:s3cret@db/x")]);
-    let help = String::from_utf8(help.stdout).expect("text");
-    assert!(help.contains("TENURE_DATABASE_URL") && !help.contains("s3cret"), "{help}");
+    helps_without_secrets(BINARY);
 }

@@ -4,25 +4,12 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use api::identity::v1::session_service_client::SessionServiceClient;
-use api::identity::v1::sign_up_service_client::SignUpServiceClient;
-use api::identity::v1::{SignInRequest, SignInResponse, SignUpRequest, User};
-use api::subscription::v1::subscription_service_client::SubscriptionServiceClient;
-use api::subscription::v1::{AttachOffice365SubscriptionRequest, AttachOffice365SubscriptionResponse};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
-pub(crate) const PASSWORD: &str = "Correct-Horse-9";
-
-/// The command, without any `TENURE_` variable of the surroundings.
+/// The command, without any variable of the surroundings that would configure it.
 pub(crate) fn tenure(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let mut command = test_support::binary::command(env!("CARGO_BIN_EXE_tenure"));
     command.args(arguments);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TENURE_") {
-            command.env_remove(name);
-        }
-    }
     command
 }
 
@@ -91,68 +78,4 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) async fn sign_up(channel: &Channel, label: &str) -> SignInResponse {
-    let message = SignUpRequest {
-        organization_display_name: "Contoso".to_owned(),
-        domain_label: label.to_owned(),
-        admin_user: Some(User {
-            user_principal_name: "ada".to_owned(),
-            display_name: "Ada Lindqvist".to_owned(),
-            ..User::default()
-        }),
-        password: PASSWORD.to_owned(),
-        request_id: request_id(),
-        ..SignUpRequest::default()
-    };
-    let reply =
-        SignUpServiceClient::new(channel.clone()).sign_up(message).await.expect("the sign-up is good");
-    let name = reply.into_inner().user.expect("a user is answered").user_principal_name;
-    sign_in(channel, &name).await.expect("the password is right")
-}
-
-pub(crate) async fn sign_in(channel: &Channel, name: &str) -> Result<SignInResponse, Status> {
-    let message = SignInRequest {
-        user_principal_name: name.to_owned(),
-        password: PASSWORD.to_owned(),
-        client_description: "a test".to_owned(),
-    };
-    Ok(SessionServiceClient::new(channel.clone()).sign_in(message).await?.into_inner())
-}
-
-pub(crate) fn directory_of(signed_in: &SignInResponse) -> String {
-    let user = signed_in.user.as_ref().expect("a user is answered");
-    user.name.split("/users/").next().expect("a user is in a directory").to_owned()
-}
-
-pub(crate) fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
-    AttachOffice365SubscriptionRequest {
-        parent: directory.to_owned(),
-        offer: "products/enterprisepack/offers/monthly".to_owned(),
-        trial: true,
-        accept_terms: true,
-        request_id: request_id(),
-        ..AttachOffice365SubscriptionRequest::default()
-    }
-}
-
-pub(crate) async fn attach(
-    channel: &Channel,
-    request: Request<AttachOffice365SubscriptionRequest>,
-) -> Result<AttachOffice365SubscriptionResponse, Status> {
-    let reply =
-        SubscriptionServiceClient::new(channel.clone()).attach_office365_subscription(request).await?;
-    Ok(reply.into_inner())
-}
-
-pub(crate) fn with_token<M>(message: M, token: &str) -> Request<M> {
-    let mut request = Request::new(message);
-    let value = format!("Bearer {token}").parse().expect("a token is ASCII");
-    request.metadata_mut().insert("authorization", value);
-    request
-}
-
-pub(crate) fn request_id() -> String {
-    runtime::clock::system_ids().random().to_string()
 }

@@ -2,12 +2,11 @@
 
 use api::directory::v1::ListDirectoriesRequest;
 use api::directory::v1::directory_service_client::DirectoryServiceClient;
-use api::subscription::v1::GetSubscriptionRequest;
-use api::subscription::v1::subscription_service_client::SubscriptionServiceClient;
 use clap::CommandFactory as _;
 use tenure::options::Cli;
+use test_support::client::{attach, directory_of, founded, read, sign_in, trial, with_token};
 
-use crate::process::{Running, attach, directory_of, run, sign_in, sign_up, tenure, trial, with_token};
+use crate::process::{Running, run, tenure};
 
 #[test]
 fn every_configuration_problem_is_told_at_once() {
@@ -68,21 +67,17 @@ async fn what_was_acknowledged_survives_a_kill() {
     let data_dir = folder.path().join("data");
     let running = Running::start(&data_dir, &[]);
     let channel = running.channel().await;
-    let ada = sign_up(&channel, "contoso").await;
+    let ada = founded(&channel, "contoso").await;
     let request = trial(&directory_of(&ada));
-    let answer = attach(&channel, with_token(request.clone(), &ada.access_token)).await.unwrap();
+    let answer = attach(&channel, request.clone(), &ada.access_token).await.unwrap();
     running.kill();
 
     let running = Running::start(&data_dir, &[]);
     let channel = running.channel().await;
     // P-8: the session, the subscription and the record of the request are all there.
-    let name = answer.subscription.as_ref().unwrap().name.clone();
-    let read = SubscriptionServiceClient::new(channel.clone())
-        .get_subscription(with_token(GetSubscriptionRequest { name }, &ada.access_token))
-        .await
-        .unwrap();
-    assert_eq!(read.into_inner().subscription, answer.subscription);
-    let again = attach(&channel, with_token(request, &ada.access_token)).await.unwrap();
+    let attached = answer.subscription.as_ref().unwrap();
+    assert_eq!(read(&channel, &attached.name, &ada.access_token).await.unwrap(), *attached);
+    let again = attach(&channel, request, &ada.access_token).await.unwrap();
     assert_eq!(again, answer, "P-9");
     sign_in(&channel, &ada.user.unwrap().user_principal_name).await.unwrap();
 }
@@ -96,7 +91,7 @@ async fn an_operator_token_is_good_for_what_operators_do() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let token = String::from_utf8(output.stdout).unwrap();
     let channel = running.channel().await;
-    sign_up(&channel, "contoso").await;
+    founded(&channel, "contoso").await;
     let list = with_token(ListDirectoriesRequest::default(), token.trim());
     let directories = DirectoryServiceClient::new(channel).list_directories(list).await.unwrap();
     assert_eq!(directories.into_inner().directories.len(), 1);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use api::subscription::v1::subscription_service_client::SubscriptionServiceClient;
+use test_support::client::{PASSWORD, directory_of, founded, trial, with_token};
 use test_support::collector::Collector;
 
-use crate::process::{PASSWORD, Running, attach, directory_of, sign_up, trial, with_token};
+use crate::process::Running;
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -19,11 +21,11 @@ async fn one_attach_is_one_trace_of_all_three_services_without_a_secret() {
     let more = ["--otlp-endpoint", &endpoint, "--trace-ratio", "1", "--log", "debug", "--log-format", "json"];
     let running = Running::start(&folder.path().join("data"), &more);
     let channel = running.channel().await;
-    let ada = sign_up(&channel, "contoso").await;
+    let ada = founded(&channel, "contoso").await;
     let mut request = with_token(trial(&directory_of(&ada)), &ada.access_token);
     let parent = format!("00-{TRACE_ID}-00f067aa0ba902b7-01");
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
-    attach(&channel, request).await.unwrap();
+    SubscriptionServiceClient::new(channel).attach_office365_subscription(request).await.unwrap();
     // Stopping flushes what is not exported yet.
     let (code, log) = running.stop();
     assert_eq!(code, Some(0), "{log}");

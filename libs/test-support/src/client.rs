@@ -1,4 +1,6 @@
-//! What a client says to the services over a channel.
+//! What a client says to running services, over a channel; what else one says is the test's own matter.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::identity::v1::session_service_client::SessionServiceClient;
 use api::identity::v1::sign_up_service_client::SignUpServiceClient;
@@ -8,16 +10,22 @@ use api::subscription::v1::{
     AttachOffice365SubscriptionRequest, AttachOffice365SubscriptionResponse, GetSubscriptionRequest,
     Subscription,
 };
+use kernel::new_ids;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-const PASSWORD: &str = "Correct-Horse-9";
+/// The password of everybody who signs up here.
+pub const PASSWORD: &str = "Correct-Horse-9";
 
-pub(crate) fn request_id() -> String {
-    runtime::clock::system_ids().random().to_string()
+/// A request id that no other request has.
+pub fn request_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::SeqCst);
+    new_ids::derive(&["client", &std::process::id().to_string(), &count.to_string()]).to_string()
 }
 
-pub(crate) fn sign_up_request(label: &str) -> SignUpRequest {
+/// A sign-up with this label, whose first user is ada.
+pub fn sign_up_request(label: &str) -> SignUpRequest {
     SignUpRequest {
         organization_display_name: "Contoso".to_owned(),
         domain_label: label.to_owned(),
@@ -33,12 +41,13 @@ pub(crate) fn sign_up_request(label: &str) -> SignUpRequest {
 }
 
 /// Signs up, and gives the name of the first user.
-pub(crate) async fn sign_up(identity: &Channel, message: SignUpRequest) -> Result<String, Status> {
+pub async fn sign_up(identity: &Channel, message: SignUpRequest) -> Result<String, Status> {
     let reply = SignUpServiceClient::new(identity.clone()).sign_up(message).await?;
     Ok(reply.into_inner().user.expect("a user is answered").user_principal_name)
 }
 
-pub(crate) async fn sign_in(identity: &Channel, name: &str) -> Result<SignInResponse, Status> {
+/// Signs in.
+pub async fn sign_in(identity: &Channel, name: &str) -> Result<SignInResponse, Status> {
     let message = SignInRequest {
         user_principal_name: name.to_owned(),
         password: PASSWORD.to_owned(),
@@ -47,12 +56,20 @@ pub(crate) async fn sign_in(identity: &Channel, name: &str) -> Result<SignInResp
     Ok(SessionServiceClient::new(identity.clone()).sign_in(message).await?.into_inner())
 }
 
-pub(crate) fn directory_of(signed_in: &SignInResponse) -> String {
+/// Signs up with this label, and signs ada in.
+pub async fn founded(identity: &Channel, label: &str) -> SignInResponse {
+    let name = sign_up(identity, sign_up_request(label)).await.expect("the sign-up is good");
+    sign_in(identity, &name).await.expect("the password is right")
+}
+
+/// The directory of who signed in.
+pub fn directory_of(signed_in: &SignInResponse) -> String {
     let user = signed_in.user.as_ref().expect("a user is answered");
     user.name.split("/users/").next().expect("a user is in a directory").to_owned()
 }
 
-pub(crate) fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
+/// A trial of Office 365 for a directory.
+pub fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
     AttachOffice365SubscriptionRequest {
         parent: directory.to_owned(),
         offer: "products/enterprisepack/offers/monthly".to_owned(),
@@ -63,7 +80,8 @@ pub(crate) fn trial(directory: &str) -> AttachOffice365SubscriptionRequest {
     }
 }
 
-pub(crate) async fn attach(
+/// Attaches Office 365.
+pub async fn attach(
     subscription: &Channel,
     message: AttachOffice365SubscriptionRequest,
     token: &str,
@@ -73,14 +91,16 @@ pub(crate) async fn attach(
     Ok(reply.into_inner())
 }
 
-pub(crate) async fn read(subscription: &Channel, name: &str, token: &str) -> Result<Subscription, Status> {
+/// Reads a subscription.
+pub async fn read(subscription: &Channel, name: &str, token: &str) -> Result<Subscription, Status> {
     let message = GetSubscriptionRequest { name: name.to_owned() };
     let client = SubscriptionServiceClient::new(subscription.clone());
     let reply = { client }.get_subscription(with_token(message, token)).await?;
     Ok(reply.into_inner().subscription.expect("a subscription is answered"))
 }
 
-pub(crate) fn with_token<M>(message: M, token: &str) -> Request<M> {
+/// A request with an access token.
+pub fn with_token<M>(message: M, token: &str) -> Request<M> {
     let mut request = Request::new(message);
     let value = format!("Bearer {token}").parse().expect("a token is ASCII");
     request.metadata_mut().insert("authorization", value);
