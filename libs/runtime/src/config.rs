@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -153,23 +154,47 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Reads a span of time such as `500ms`, `30s`, `5m` or `24h`; for `clap`'s `value_parser`.
+/// The units of a span of time, in milliseconds, the largest first.
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Reads a span of time such as `500ms`, `30s`, `5m` or `24h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write one such as 500ms, 30s, 5m or 24h");
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
     let (count, unit) = text.split_at(digits);
     let count: u64 = count.parse().map_err(|_| wrong())?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
+    let (_, milliseconds) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
     count.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
 }
 
-/// Reads a share between 0 and 1; for `clap`'s `value_parser`.
+/// Writes a span of time as [`duration`] reads it, in the largest unit that makes it whole; for defaults.
+pub fn duration_text(duration: Duration) -> String {
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let whole = UNITS.into_iter().find(|(_, unit)| milliseconds.is_multiple_of(*unit));
+    let (name, unit) = whole.unwrap_or(("ms", 1));
+    format!("{}{name}", milliseconds / unit)
+}
+
+/// Reads a span of time within bounds.
+pub fn duration_within(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if bounds.contains(&time) {
+        Ok(time)
+    } else {
+        Err(format!("must be from {} to {}", duration_text(*bounds.start()), duration_text(*bounds.end())))
+    }
+}
+
+/// Reads a whole number within bounds.
+pub fn whole<N: FromStr + PartialOrd + fmt::Display>(
+    text: &str,
+    bounds: &RangeInclusive<N>,
+) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+}
+
+/// Reads a share between 0 and 1.
 pub fn ratio(text: &str) -> Result<f64, String> {
     let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
     ratio.ok_or_else(|| format!("`{text}` is not a ratio; write a number from 0 to 1, such as 0.01"))
@@ -296,6 +321,27 @@ mod tests {
         assert_eq!(ratio("0.25"), Ok(0.25));
         for wrong in ["", "1.1", "-0.1", "NaN", "all"] {
             assert!(ratio(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["1ms", "1500ms", "30s", "90s", "5m", "24h", "720h"] {
+            assert_eq!(duration_text(duration(text).unwrap()), text);
+        }
+        assert_eq!(duration_text(duration("60m").unwrap()), "1h");
+    }
+
+    #[test]
+    fn bounds_are_told_and_belong_to_what_is_allowed() {
+        let bounds = Duration::from_secs(1)..=Duration::from_mins(1);
+        assert_eq!(duration_within("1s", &bounds), Ok(Duration::from_secs(1)));
+        assert_eq!(duration_within("60s", &bounds), Ok(Duration::from_mins(1)));
+        assert_eq!(duration_within("999ms", &bounds).unwrap_err(), "must be from 1s to 1m");
+        assert!(duration_within("61s", &bounds).is_err() && duration_within("soon", &bounds).is_err());
+        assert_eq!((whole("1", &(1..=9)), whole("9", &(1..=9))), (Ok(1), Ok(9)));
+        for wrong in ["0", "10", "-1", "1.5", "", "many"] {
+            assert_eq!(whole(wrong, &(1..=9)).unwrap_err(), "must be a whole number from 1 to 9", "{wrong}");
         }
     }
 

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,11 +13,15 @@ use clap::{Args, Parser};
 
 use crate::config::{self, Problems};
 use crate::edge::WriteLimits;
+use crate::server::Limits;
 use crate::telemetry::{LogFormat, TelemetrySettings};
 use crate::tls::{Authorities, ServerTls};
 
-/// The longest time of a call that can be set: a minute, by which the counting of a minute's refusals is over.
-const LONGEST_CALL: Duration = Duration::from_mins(1);
+/// The times of a call that can be set: at most a minute, by which the counting of a minute's refusals is over.
+const CALL_TIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
+/// The rates that can be set: a token bucket counts in nanoseconds.
+const PER_SECOND: RangeInclusive<NonZeroU32> =
+    NonZeroU32::MIN..=NonZeroU32::new(1_000_000).expect("it is not zero");
 /// The variable by which processes are commonly told where their collector is.
 const STANDARD_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -44,13 +49,28 @@ pub struct ProcessOptions {
     #[arg(long, env = "TENURE_ISSUER", global = true)]
     issuer: Option<String>,
     /// Longest time that a call may take, whatever the client's deadline.
-    #[arg(long, env = "TENURE_REQUEST_TIMEOUT", default_value = "30s", global = true)]
+    #[arg(
+        long,
+        env = "TENURE_REQUEST_TIMEOUT",
+        default_value_t = config::duration_text(Limits::default().longest_call),
+        global = true
+    )]
     request_timeout: String,
     /// Writes a second of one principal, on every replica; five times as many at once.
-    #[arg(long, env = "TENURE_WRITES_PER_SECOND_PER_PRINCIPAL", default_value = "2000", global = true)]
+    #[arg(
+        long,
+        env = "TENURE_WRITES_PER_SECOND_PER_PRINCIPAL",
+        default_value_t = WriteLimits::default().per_second_per_principal.to_string(),
+        global = true
+    )]
     writes_per_second_per_principal: String,
     /// Writes a second of all principals of a directory together, on every replica; five times as many at once.
-    #[arg(long, env = "TENURE_WRITES_PER_SECOND_PER_DIRECTORY", default_value = "4000", global = true)]
+    #[arg(
+        long,
+        env = "TENURE_WRITES_PER_SECOND_PER_DIRECTORY",
+        default_value_t = WriteLimits::default().per_second_per_directory.to_string(),
+        global = true
+    )]
     writes_per_second_per_directory: String,
     /// OTLP endpoint (gRPC) for traces and metrics, such as `http://127.0.0.1:4317`; when left out, the standard
     /// variable `OTEL_EXPORTER_OTLP_ENDPOINT` counts, and nothing is exported without either.
@@ -131,7 +151,8 @@ impl ProcessOptions {
         checking.listen = listen;
         let tls = self.check_tls(checking);
         let issuer = self.issuer(&mut checking.problems);
-        let request_timeout = checking.problems.take("--request-timeout", call_time(&self.request_timeout));
+        let request_timeout = config::duration_within(&self.request_timeout, &CALL_TIMES);
+        let request_timeout = checking.problems.take("--request-timeout", request_timeout);
         let write_limits = self.write_limits(&mut checking.problems);
         let telemetry = self.telemetry(name, checking);
         Some(ProcessSettings {
@@ -212,8 +233,8 @@ impl ProcessOptions {
     }
 
     fn write_limits(&self, problems: &mut Problems) -> Option<WriteLimits> {
-        let principal = per_second(&self.writes_per_second_per_principal);
-        let directory = per_second(&self.writes_per_second_per_directory);
+        let principal = config::whole(&self.writes_per_second_per_principal, &PER_SECOND);
+        let directory = config::whole(&self.writes_per_second_per_directory, &PER_SECOND);
         let per_second_per_principal = problems.take("--writes-per-second-per-principal", principal);
         let per_second_per_directory = problems.take("--writes-per-second-per-directory", directory);
         Some(WriteLimits {
@@ -275,21 +296,6 @@ fn check_collector(endpoint: &str) -> Result<(), String> {
         }
         _ => Err("must be http://HOST:PORT".to_owned()),
     }
-}
-
-fn call_time(text: &str) -> Result<Duration, String> {
-    let time = config::duration(text)?;
-    if (Duration::from_secs(1)..=LONGEST_CALL).contains(&time) {
-        Ok(time)
-    } else {
-        Err("must be from 1s to 60s".to_owned())
-    }
-}
-
-/// A token bucket counts in nanoseconds.
-fn per_second(text: &str) -> Result<NonZeroU32, &'static str> {
-    let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= 1_000_000);
-    number.ok_or("must be a whole number from 1 to 1000000")
 }
 
 fn is_taken(issuer: &str) -> bool {

@@ -61,7 +61,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            longest_call: Duration::from_secs(10),
+            longest_call: Duration::from_secs(30),
             concurrent_streams: 200,
             header_list_bytes: 16 * 1024,
             connections: 10_000,

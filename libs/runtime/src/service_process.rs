@@ -15,7 +15,7 @@ use kernel::{Clock, Ids};
 use tonic::transport::Endpoint;
 
 use crate::clock::{system_clock, system_ids};
-use crate::config::{ConfigInvalid, Secret};
+use crate::config::{self, ConfigInvalid, Secret};
 use crate::database_lock::{DatabaseLock, DatabaseLockError};
 use crate::edge::WriteLimits;
 use crate::health_check::{self, HealthOptions};
@@ -39,7 +39,12 @@ pub struct ServiceOptions {
     #[arg(long, env = "TENURE_DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<Secret<String>>,
     /// The most connections to PostgreSQL.
-    #[arg(long, env = "TENURE_DATABASE_CONNECTIONS", default_value = "16", global = true)]
+    #[arg(
+        long,
+        env = "TENURE_DATABASE_CONNECTIONS",
+        default_value_t = database::Settings::POSTGRES_CONNECTIONS.to_string(),
+        global = true
+    )]
     database_connections: String,
     /// File of the service's private key, the same for all its replicas; `tenure keys init` makes it; required.
     #[arg(long, env = "TENURE_KEY", value_name = "FILE", global = true)]
@@ -215,10 +220,8 @@ impl ServiceOptions {
         let url = text
             .and_then(|text| checking.problems.take("--database-url", text.expose().parse::<DatabaseUrl>()));
         // One writes while another reads; a pool of one would wait for itself.
-        let connections = self.database_connections.parse().ok().filter(|count| (2..=1_000).contains(count));
-        if connections.is_none() {
-            checking.problems.add("--database-connections", "must be a whole number from 2 to 1000");
-        }
+        let connections = config::whole(&self.database_connections, &(2..=1_000));
+        let connections = checking.problems.take("--database-connections", connections);
         Some(database::Settings { postgres_connections: connections?, ..database::Settings::at(url?) })
     }
 }

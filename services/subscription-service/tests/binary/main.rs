@@ -6,8 +6,13 @@ const BINARY: &str = env!("CARGO_BIN_EXE_subscription-service");
 
 #[test]
 fn every_problem_is_told_at_once_and_no_secret() {
-    let arguments = ["--price-list", "/nowhere", "--directory", "http://a/b"];
-    refuses_to_start(BINARY, &arguments, &["--directory", "--identity", "--price-list"]);
+    let arguments =
+        ["--azure-subscriptions-per-owner", "0", "--price-list", "/nowhere", "--directory", "http://a/b"];
+    refuses_to_start(
+        BINARY,
+        &arguments,
+        &["--azure-subscriptions-per-owner", "--directory", "--identity", "--price-list"],
+    );
 }
 
 #[test]
