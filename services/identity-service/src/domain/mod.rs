@@ -23,6 +23,7 @@ macro_rules! stored { ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])*
 pub(crate) mod administrators;
 pub(crate) mod directory;
 pub(crate) mod password;
+pub(crate) mod password_reset;
 pub(crate) mod refused;
 pub(crate) mod role_assignment;
 pub(crate) mod session;

@@ -46,6 +46,8 @@ pub(crate) enum Refused {
     RefreshTokenReused,
     #[error("the session does not exist")]
     SessionNotFound(Principal, SessionId),
+    #[error("the user holds a role that the caller's roles do not reach")]
+    TargetMorePrivileged(Principal),
     #[error("the principal holds the role already")]
     RoleAssignmentExists(DirectoryId, RoleAssignmentId),
     #[error("{0} does not exist")]

@@ -74,6 +74,11 @@ impl From<Refused> for Refusal {
             Refused::SessionNotFound(principal, session) => {
                 Self::not_found(wire(ErrorReason::SessionNotFound), format!("{principal}/sessions/{session}"))
             }
+            Refused::TargetMorePrivileged(user) => {
+                Self::new(Code::PermissionDenied, wire(ErrorReason::TargetMorePrivileged), text)
+                    .with("resource", user)
+                    .about(user)
+            }
             Refused::RoleAssignmentExists(directory, id) => {
                 let name = format!("directories/{directory}/roleAssignments/{id}");
                 Self::already_exists(wire(ErrorReason::RoleAssignmentExists), text)

@@ -172,6 +172,43 @@ async fn a_session_is_revoked_by_its_owner_or_an_administrator() {
 }
 
 #[tokio::test]
+async fn r20_a_session_is_ended_by_others_only_where_they_may_reset_the_password() {
+    let world = World::new().await;
+    let ada = world.founded("contoso").await;
+    let cy = world.member(&ada, "cy").await;
+    let holder = async |name: &str, role: &str| {
+        let persona = world.member(&ada, name).await;
+        let given = world.assign(&ada, &persona.user, role).await.unwrap();
+        (persona, given.name)
+    };
+    let (ula, _) = holder("ula", "user-administrator").await;
+    let (hal, _) = holder("hal", "helpdesk-administrator").await;
+    let (bo, of_bo) = holder("bo", "billing-administrator").await;
+    let refused = async |by: &Persona, name: &str| {
+        let refused = revoke(&world, by, name).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::PermissionDenied, "TARGET_MORE_PRIVILEGED".into())
+        );
+    };
+    refused(&ula, &ada.session.name).await;
+    refused(&hal, &ada.session.name).await;
+    refused(&hal, &ula.session.name).await;
+    refused(&ula, &bo.session.name).await;
+    // Whether there is such a session is not told either.
+    refused(&ula, &format!("{}/sessions/{}", ada.user.name, request_id("none"))).await;
+    who_am_i(&world, &ada.token).await.unwrap();
+    revoke(&world, &hal, &cy.session.name).await.unwrap();
+    // A role that is over protects nobody.
+    world.unassign(&ada.token, &of_bo).await.unwrap();
+    revoke(&world, &ula, &bo.session.name).await.unwrap();
+    revoke(&world, &ula, &hal.session.name).await.unwrap();
+    revoke(&world, &ada, &ula.session.name).await.unwrap();
+    // Whoever it is ends their own.
+    revoke(&world, &ada, &ada.session.name).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_access_token_ends_and_a_foreign_one_is_none() {
     let world = World::new().await;
     let ada = world.founded("contoso").await;

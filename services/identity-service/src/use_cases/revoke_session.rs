@@ -7,6 +7,7 @@ use database::{change_log, retry, start_over};
 use kernel::{Principal, SessionId};
 
 use super::UseCases;
+use crate::domain::password_reset;
 use crate::domain::refused::Refused;
 use crate::domain::session::Session;
 use crate::store;
@@ -19,24 +20,24 @@ pub(crate) struct RevokeSession {
 }
 
 impl UseCases {
-    /// Ends the session: whoever opened it may, and whoever may end other people's.
+    /// Ends the session: whoever opened it may, and whoever may end other people's and reset this person's password.
     pub(crate) async fn revoke_session(
         &self,
         call: &Call,
         caller: &Caller,
         command: RevokeSession,
     ) -> Result<Session, Refused> {
-        let own = caller.signed_in().is_some_and(|own| own.principal == command.principal);
+        let own = is_own(caller, command);
         start_over(|| async {
             let now = self.clock.now();
             if own {
                 let permit = require_active(&self.judge, caller, Consistency::Fresh, now).await?;
-                return retry(call, || self.revoke_session_once(call, &permit, command)).await;
+                return retry(call, || self.revoke_session_once(call, caller, &permit, command)).await;
             }
             let directory = command.principal.directory();
             let permit =
                 require::<RevokeSessions>(&self.judge, caller, directory, Consistency::Fresh, now).await?;
-            retry(call, || self.revoke_session_once(call, &permit, command)).await
+            retry(call, || self.revoke_session_once(call, caller, &permit, command)).await
         })
         .await
     }
@@ -44,11 +45,19 @@ impl UseCases {
     async fn revoke_session_once<P: Permission>(
         &self,
         call: &Call,
+        caller: &Caller,
         permit: &Permit<P>,
         command: RevokeSession,
     ) -> Result<Session, Refused> {
         let mut tx = self.db.write().await?;
         let found = store::sessions::lock(&mut tx, permit.directory(), command.session).await?;
+        if !is_own(caller, command) {
+            // Before anything is told of the session.
+            let own = store::standing::find(&mut tx, caller.require_signed_in()?.principal).await?;
+            let target = store::standing::find(&mut tx, command.principal).await?;
+            let target = (command.principal, target.as_ref());
+            password_reset::may_end_sessions(own.as_ref(), target, call.now)?;
+        }
         let session = found
             .filter(|session| Some(session.user) == command.principal.user())
             .ok_or(Refused::SessionNotFound(command.principal, command.session))?;
@@ -66,4 +75,8 @@ impl UseCases {
         tx.commit(permit, &self.clock).await?;
         Ok(ended)
     }
+}
+
+fn is_own(caller: &Caller, command: RevokeSession) -> bool {
+    caller.signed_in().is_some_and(|own| own.principal == command.principal)
 }
