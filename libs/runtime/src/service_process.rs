@@ -34,7 +34,8 @@ pub struct ServiceOptions {
     command: Option<ServiceCommand>,
     #[command(flatten)]
     process: ProcessOptions,
-    /// The service's own database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`; required.
+    /// The service's own database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `sqlite:PATH`; required. With
+    /// `?sslmode=verify-full&sslrootcert=FILE` it demands TLS of PostgreSQL, with `require` TLS with whoever answers.
     /// By the variable rather than here, its password stays out of the list of processes.
     #[arg(long, env = "TENURE_DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<Secret<String>>,

@@ -13,8 +13,9 @@ use tokio::sync::OnceCell;
 
 /// Connections of one test's database: many tests run at once against one server.
 const TEST_CONNECTIONS: u32 = 6;
-/// Where the tests' PostgreSQL server is, unless `TEST_POSTGRES_URL` says otherwise.
-const DEFAULT_SERVER: &str = "postgres://postgres@127.0.0.1:5432/postgres";
+/// Where the tests' PostgreSQL server is, unless `TEST_POSTGRES_URL` says otherwise; in clear, since each test opens
+/// connections of its own.
+const DEFAULT_SERVER: &str = "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable";
 
 /// The engines that the suite runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +98,9 @@ pub async fn number(db: &Db, select: &'static str) -> i64 {
 /// The address of a database on the tests' server.
 pub fn url_of(name: &str) -> String {
     let server = server();
-    let (base, _) = server.rsplit_once('/').expect("the server's address ends with a database");
-    format!("{base}/{name}")
+    let (address, query) = server.split_once('?').unwrap_or((&server, ""));
+    let (base, _) = address.rsplit_once('/').expect("the server's address ends with a database");
+    format!("{base}/{name}?{query}")
 }
 
 /// Makes an empty PostgreSQL database whose name is unique to this process and call.

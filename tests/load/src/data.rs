@@ -73,7 +73,8 @@ impl Data {
             Some(prefix) => {
                 let server = server();
                 let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
-                format!("{base}/{prefix}_{context}")
+                // In clear, whatever the server offers, so that rounds on different servers compare.
+                format!("{base}/{prefix}_{context}?sslmode=disable")
             }
         }
     }

@@ -12,6 +12,7 @@ mod observing;
 mod permits;
 mod reconnecting;
 mod sequencing;
+mod tls;
 
 use access::permission::BeActive;
 use access::{Call, Caller, Permit, SignedIn};
