@@ -17,4 +17,4 @@ pub use call::Call;
 pub use caller::{Caller, Service, SignedIn};
 pub use judge::{Consistency, Denial, Judge, Judgement, Question};
 pub use permission::Permission;
-pub use permit::{Permit, require, require_active, require_peer};
+pub use permit::{PERMIT_LIFETIME, Permit, require, require_active, require_peer};

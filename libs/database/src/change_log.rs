@@ -90,9 +90,7 @@ pub async fn append<P: Permission, T: Serialize + Sync>(
         request_id: call.request_id.map(kernel::RequestId::uuid),
         trace_id: call.trace_id.clone(),
     };
-    insert(tx, &entry).await?;
-    tx.note(permit.directory());
-    Ok(())
+    insert(tx, &entry).await
 }
 
 pub(crate) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError> {

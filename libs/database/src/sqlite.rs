@@ -13,6 +13,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection};
 
+use access::PERMIT_LIFETIME;
+
 use crate::attempt;
 use crate::commits::Commits;
 use crate::connect::{ACQUIRE_TIMEOUT, OpenError};
@@ -72,7 +74,8 @@ impl Sqlite {
     }
 
     pub(crate) async fn write(&self) -> Result<SqliteTx, sqlx::Error> {
-        let unit = self.writer.unit(attempt::lane(), ACQUIRE_TIMEOUT).await?;
+        // Who waited for longer would find its permit too old to commit under (K7).
+        let unit = self.writer.unit(attempt::lane(), PERMIT_LIFETIME).await?;
         attempt::note(&unit.batch);
         Ok(SqliteTx::Unit(unit))
     }

@@ -137,8 +137,7 @@ impl Tx {
         committed.await.unwrap_or(Err(StoreError::OutcomeUnknown(sqlx::Error::WorkerCrashed)))
     }
 
-    /// Notes that a change of this directory is written, for those who are told of the commit; the change log does so
-    /// itself, and stores do for rows that have no place in it and that somebody remembers answers from.
+    /// Notes that rows of this directory are written from which somebody remembers answers; who observes commits is told.
     pub fn note(&mut self, directory: DirectoryId) {
         if !self.directories.contains(&directory) {
             self.directories.push(directory);

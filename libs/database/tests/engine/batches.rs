@@ -383,7 +383,7 @@ async fn what_is_put_off_is_seen_by_the_next_statement_and_fails_alone() {
         put_off(&store.db, "three", false),
     ];
     let outcomes = together(&store.db, units).await;
-    assert!(matches!(&outcomes[0], Ok(_)));
+    assert!(outcomes[0].is_ok());
     assert!(outcomes[1].is_err(), "the name is taken: {:?}", outcomes[1]);
     assert_eq!(outcomes[2].as_deref().unwrap(), "saw 2");
     assert!(outcomes[3].is_err());

@@ -79,4 +79,5 @@ async fn append_one(tx: &mut database::Tx) {
         changed_fields: &[],
     };
     append(tx, &permit(), &call(1, 1), &change).await.unwrap();
+    tx.note(directory());
 }

@@ -45,7 +45,6 @@ pub(crate) async fn insert(
     permit: &Permit<BeActive>,
     session: &Session,
 ) -> Result<(), StoreError> {
-    tx.note(permit.directory());
     let insert = "INSERT INTO sessions (directory, id, user_id, counter, client_description, create_time,
             last_refresh_time, expire_time, revoke_time)
         VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, NULL)";

@@ -75,7 +75,6 @@ pub(crate) async fn insert(
     permit: &Permit<CreateUsers>,
     user: &User,
 ) -> Result<bool, StoreError> {
-    tx.note(permit.directory());
     let insert = "INSERT INTO users (directory, id, user_principal_name, upn_key, display_name, display_name_key,
             given_name, family_name, mail, region_code, language_code, state, user_type, home_directory, home_user,
             password_change_required, last_sign_in_time, create_time, update_time, revision, principal_revision)

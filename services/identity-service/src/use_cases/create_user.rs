@@ -107,10 +107,17 @@ impl UseCases {
 
     /// U-03, P-7: the domain is verified in this directory; its initial domain is known here, others are asked about.
     async fn check_domain(&self, command: &CreateUser) -> Result<(), Refused> {
+        let domain = command.name.domain();
+        // The transaction looks at the directory's state once more.
+        if self.initial_domains.get(&command.directory).is_some_and(|initial| *initial == *domain) {
+            return Ok(());
+        }
         let known = read_one!(self.db, |tx| store::directories::find(tx, command.directory).await)?;
         let known = require_active(command.directory, known)?;
-        let domain = command.name.domain();
-        if domain == known.initial_domain || self.directory.is_verified(&domain, command.directory).await? {
+        if domain == known.initial_domain {
+            self.initial_domains.insert(command.directory, domain.into());
+            Ok(())
+        } else if self.directory.is_verified(&domain, command.directory).await? {
             Ok(())
         } else {
             Err(Refused::DomainNotVerified(domain))

@@ -15,6 +15,7 @@ pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 pub(crate) mod users;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::permission::ReadRoleAssignments;
@@ -23,6 +24,7 @@ use access::{Caller, Consistency, require};
 use aws_lc_rs::hmac;
 use database::Db;
 use kernel::{Clock, Code, DirectoryId, Ids};
+use quick_cache::sync::Cache;
 
 use crate::Settings;
 use crate::domain::refused::Refused;
@@ -32,6 +34,9 @@ use crate::peers::directory::DirectoryPeer;
 use crate::signing_keys::SigningKeys;
 use crate::store::throttles::Subject;
 use crate::tokens::Tokens;
+
+/// How many directories' initial domains are kept; some 100 bytes each.
+const MOST_INITIAL_DOMAINS: usize = 16_384;
 
 /// Everything that the use cases share.
 pub(crate) struct UseCases {
@@ -45,6 +50,8 @@ pub(crate) struct UseCases {
     pub(crate) directory: DirectoryPeer,
     pub(crate) settings: Settings,
     throttle: hmac::Key,
+    /// Initial domains that were read: a directory keeps its own for ever (D-10).
+    initial_domains: Arc<Cache<DirectoryId, Box<str>>>,
 }
 
 impl UseCases {
@@ -68,6 +75,7 @@ impl UseCases {
             directory,
             settings,
             throttle: throttle_key(key),
+            initial_domains: Arc::new(Cache::new(MOST_INITIAL_DOMAINS)),
         }
     }
 
