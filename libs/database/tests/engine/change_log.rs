@@ -27,6 +27,7 @@ pub(crate) async fn change(db: &Db, call: &Call, rows: usize) {
         let change = Change { resource, kind: ChangeKind::Created, after: &after, changed_fields: &[] };
         append(&mut tx, &permit(), call, &change).await.unwrap();
     }
+    tx.note(directory());
     tx.commit(&permit(), &ManualClock::default().clock()).await.unwrap();
 }
 
