@@ -15,7 +15,7 @@ use crate::fail_point::{self, FailPoint};
 use crate::refusals::MINUTE_MICROS;
 use crate::retry::bookkeeping;
 use crate::tx::Tx;
-use crate::{defer, on};
+use crate::{defer, on, read_one};
 
 /// Rows positioned in one short transaction; whole transactions always, so that a batch may be somewhat larger.
 ///
@@ -85,8 +85,10 @@ async fn sequence(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
 async fn has_work(db: &Db, now: Timestamp) -> Result<bool, StoreError> {
     let select = "SELECT EXISTS (SELECT 1 FROM change_log WHERE position IS NULL)
         OR EXISTS (SELECT 1 FROM refusals WHERE minute < $1)";
-    let mut tx = db.read().await?;
-    Ok(on!(&mut tx, |c| sqlx::query_scalar(select).bind(past_minutes(now)).fetch_one(c).await)?)
+    read_one!(db, |tx| Ok(on!(tx, |c| sqlx::query_scalar(select)
+        .bind(past_minutes(now))
+        .fetch_one(c)
+        .await)?))
 }
 
 /// Refusals of earlier minutes are complete; a call that began in the last minute may still be counted into it.

@@ -12,6 +12,8 @@ use crate::worker::Worker;
 
 /// Every commit wakes the sequencer; this is for the commits of other replicas.
 const SEQUENCE_EVERY: Duration = Duration::from_secs(1);
+/// Commits that follow one another so soon are positioned together: it costs a transaction of its own.
+const GATHERING: Duration = Duration::from_millis(5);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Gives committed changes their positions and seals them (K13).
@@ -22,6 +24,7 @@ pub fn sequence_changes(name: &'static str, db: &Db, clock: &Clock) -> Worker {
         async move { Ok(sequencer::run_once(&db, now).await?) }
     })
     .woken_by(changed)
+    .gathering(GATHERING)
 }
 
 /// Removes the answers of requests that were answered a day ago (P-9).

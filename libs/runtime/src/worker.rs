@@ -27,6 +27,7 @@ pub struct Worker {
     pub every: Duration,
     run_once: Box<dyn Fn() -> Run + Send + Sync>,
     wake: Option<Arc<Notify>>,
+    gathering: Duration,
 }
 
 impl Worker {
@@ -36,7 +37,13 @@ impl Worker {
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output = Result<bool, Refusal>> + Send + 'static,
     {
-        Self { name, every, run_once: Box::new(move || Box::pin(run_once())), wake: None }
+        Self {
+            name,
+            every,
+            run_once: Box::new(move || Box::pin(run_once())),
+            wake: None,
+            gathering: Duration::ZERO,
+        }
     }
 
     /// Looks also when `wake` is notified by `notify_one`, which keeps a notice that comes during a run; one `Notify`
@@ -44,6 +51,13 @@ impl Worker {
     #[must_use]
     pub fn woken_by(mut self, wake: Arc<Notify>) -> Self {
         self.wake = Some(wake);
+        self
+    }
+
+    /// Waits this long after a wake-up, for what else comes: one run does it all.
+    #[must_use]
+    pub fn gathering(mut self, gathering: Duration) -> Self {
+        self.gathering = gathering;
         self
     }
 
@@ -104,7 +118,7 @@ impl Worker {
         };
         tokio::select! {
             () = tokio::time::sleep(self.every) => {}
-            () = woken => {}
+            () = woken => tokio::time::sleep(self.gathering).await,
         }
     }
 

@@ -91,6 +91,8 @@ impl Bench {
 
     /// Measures one work beside its baselines.
     pub(crate) async fn cell(&mut self, spec: &Spec) -> Result<Cell, Failed> {
+        // Those that nobody measures now would hold a database server's connections.
+        self.arenas.retain(|(_, size), _| spec.directories.contains(size));
         for size in &spec.directories {
             self.arena(spec.mode, *size).await?;
         }

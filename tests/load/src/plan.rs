@@ -11,8 +11,8 @@ use crate::say;
 use crate::subject::Mode;
 use crate::work::WorkKind;
 
-/// Directories enough that no run takes every product of each, nor meets the limits of one directory's writes.
-const ENOUGH_TO_WRITE: usize = 512;
+/// Directories enough that no run takes every product of each.
+const ENOUGH_TO_ATTACH: usize = 512;
 /// P-15 is looked at between these.
 const FEW: usize = 1;
 const MANY: usize = 10_000;
@@ -29,8 +29,7 @@ pub(crate) fn spec(work: WorkKind, mode: Mode, clients: usize, directories: Vec<
         }
         WorkKind::SignIn => vec![Baseline::Bare(BareKind::Argon2)],
     };
-    let writes = matches!(work, WorkKind::CreateUser | WorkKind::Attach);
-    let least = if writes { ENOUGH_TO_WRITE } else { FEW };
+    let least = if work == WorkKind::Attach { ENOUGH_TO_ATTACH } else { FEW };
     let mut directories: Vec<usize> = directories.into_iter().map(|number| number.max(least)).collect();
     directories.dedup();
     Spec { work, mode, clients, directories, baselines }
@@ -77,9 +76,10 @@ pub(crate) async fn all(
 }
 
 fn specs(mode: Mode) -> Vec<Spec> {
-    let reads = [WorkKind::CheckCached, WorkKind::CheckFresh, WorkKind::CheckFreshOther, WorkKind::GetUser];
-    let reads = reads.into_iter().flat_map(|work| [(work, 1), (work, 64), (work, 256)]);
+    let checks = [WorkKind::CheckCached, WorkKind::CheckFresh];
+    let checks = checks.into_iter().flat_map(|work| [(work, 1), (work, 64), (work, 256)]);
+    let reads = [WorkKind::CheckFreshOther, WorkKind::GetUser];
     let writes = [WorkKind::CreateUser, WorkKind::Attach, WorkKind::SignIn];
-    let writes = writes.into_iter().flat_map(|work| [(work, 1), (work, 64)]);
-    reads.chain(writes).map(|(work, clients)| spec(work, mode, clients, vec![FEW, MANY])).collect()
+    let others = reads.into_iter().chain(writes).flat_map(|work| [(work, 1), (work, 64)]);
+    checks.chain(others).map(|(work, clients)| spec(work, mode, clients, vec![FEW, MANY])).collect()
 }

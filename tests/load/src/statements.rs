@@ -63,16 +63,14 @@ const USER: &str = "INSERT INTO users (directory, id, user_principal_name, upn_k
 const LOCK_HOLD: &str =
     "UPDATE holds SET uses = uses + 1 WHERE directory = $1 AND reason = $2 AND state = 'HELD'";
 const LOCK_PRODUCT: &str = "INSERT INTO product_guards (directory, product, uses) VALUES ($1, $2, 1)
-    ON CONFLICT (directory, product) DO UPDATE SET uses = product_guards.uses + 1";
+    ON CONFLICT (directory, product) DO UPDATE SET uses = product_guards.uses + 1
+    RETURNING first_attach_time, trial_time";
 const OF_PRODUCT: &str = "SELECT directory, id, kind, owner_user, product, offer, display_name, seats, term, start_time,
         trial_end_time, active_until, disabled_from, deleted_from, announced_state, create_time, update_time, revision
     FROM subscriptions WHERE directory = $1 AND product = $2 AND kind = 'KIND_OFFICE365_SEATS'
         AND announced_state <> 'STATE_DELETED'";
 const IS_LOCATED: &str = "SELECT EXISTS (SELECT 1 FROM subscription_locations WHERE id = $1)";
-const PRODUCT_TIMES: &str =
-    "SELECT first_attach_time, trial_time FROM product_guards WHERE directory = $1 AND product = $2";
-const LOCATE: &str =
-    "INSERT INTO subscription_locations (id, directory) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+const LOCATE: &str = "INSERT INTO subscription_locations (id, directory) VALUES ($1, $2)";
 const SUBSCRIPTION: &str = "INSERT INTO subscriptions (directory, id, kind, owner_user, product, offer, display_name, seats,
         term, start_time, trial_end_time, active_until, disabled_from, deleted_from, announced_state, create_time,
         update_time, revision)
@@ -182,10 +180,8 @@ macro_rules! engine {
                     if held.await?.rows_affected() != 1 {
                         return Err("nothing is held".into());
                     }
-                    sqlx::query(LOCK_PRODUCT).bind(directory).bind(&product).execute(&mut *c).await?;
-                    sqlx::query(OF_PRODUCT).bind(directory).bind(&product).fetch_optional(&mut *c).await?;
+                    sqlx::query(LOCK_PRODUCT).bind(directory).bind(&product).fetch_one(&mut *c).await?;
                     sqlx::query(IS_LOCATED).bind(first).fetch_one(&mut *c).await?;
-                    sqlx::query(PRODUCT_TIMES).bind(directory).bind(&product).fetch_optional(&mut *c).await?;
                     sqlx::query(OF_PRODUCT).bind(directory).bind(&product).fetch_optional(&mut *c).await?;
                     subscription!(self, c, directory, first, &product);
                     change!(self, c, (directory, first), action, request, 0);

@@ -64,6 +64,10 @@ const NO_LIMITS: &[&str] = &[
     "100000000",
 ];
 
+/// As above, of every service.
+const NO_WRITE_LIMITS: &[&str] =
+    &["--writes-per-second-per-principal", "1000000", "--writes-per-second-per-directory", "1000000"];
+
 /// Running processes of Tenure.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -149,7 +153,8 @@ fn split(data: &Data, around: &Surroundings) -> Result<Started, Failed> {
 
 fn arguments(first: &[&str], around: &Surroundings) -> Vec<String> {
     let telemetry = ["--otlp-endpoint".to_owned(), format!("http://{}", around.collector)];
-    first.iter().map(ToString::to_string).chain(telemetry).collect()
+    let limits = NO_WRITE_LIMITS.iter().map(ToString::to_string);
+    first.iter().map(ToString::to_string).chain(telemetry).chain(limits).collect()
 }
 
 /// An address where nothing listens, below the ports that outgoing connections take.

@@ -119,12 +119,13 @@ fn target_of(cell: &Cell, to: &str) -> Option<(&'static str, &'static str, Enoug
     match (cell.work, cell.clients, to) {
         (_, _, _) if is_subject => Some(("P-15", "0.85 to 1.15", |ratio| (0.85..=1.15).contains(&ratio))),
         (WorkKind::CheckCached, 256, "echo") => Some(("F-1", "at least 0.7", |ratio| ratio >= 0.7)),
-        (WorkKind::CheckFresh | WorkKind::CheckFreshOther, 256, "echo") => {
-            Some(("F-2", "at least 0.35 from the database", |ratio| ratio >= 0.35))
+        (WorkKind::CheckFresh, 256, "echo") if cell.mode == "embedded" => {
+            Some(("F-2", "at least 0.6, from the table", |ratio| ratio >= 0.6))
         }
-        (WorkKind::CheckFresh | WorkKind::CheckFreshOther, 64, "bare point-read")
-            if cell.mode.ends_with("postgres") =>
-        {
+        (WorkKind::CheckFresh, 256, "echo") if cell.mode == "split-sqlite" => {
+            Some(("F-2", "at least 0.35, from the database", |ratio| ratio >= 0.35))
+        }
+        (WorkKind::CheckFresh, 64, "bare point-read") if cell.mode.ends_with("postgres") => {
             Some(("F-2", "at least 0.7", |ratio| ratio >= 0.7))
         }
         (WorkKind::CreateUser, 64, "bare create-user") => Some(("F-4", "at least 0.6", |ratio| ratio >= 0.6)),

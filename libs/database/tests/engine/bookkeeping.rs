@@ -12,7 +12,7 @@ use crate::batches::{ONE, UNBOUND, batching, commits, polled_once, unit};
 use crate::idempotency::act;
 use crate::{call, directory, execute, store};
 
-const SHORT_TURNS: Batching = Batching { turn_limit: Duration::from_millis(20), ..UNBOUND };
+const SHORT_TURNS: Batching = Batching { turn_limit: Duration::from_millis(250), ..UNBOUND };
 
 /// Has the work lose its first turn: it queues, has its turn and stands still while another waits.
 async fn outrun<F: Future>(db: &Db, work: F) -> F::Output {

@@ -47,17 +47,15 @@ impl UseCases {
             return self.validate_user(call, command).await;
         }
         idempotency::once(&self.db, call, || async {
-            judge().await?;
+            let mut permit = judge().await?;
             self.check_domain(command).await?;
-            let hash = match &command.password {
-                Some(first) => {
-                    let turn = self.hasher.turn(self.hasher.place()?).await?;
-                    Some(self.hasher.hash(turn, first.password.clone()).await?)
-                }
-                None => None,
-            };
-            // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).
-            let permit = judge().await?;
+            let mut hash = None;
+            if let Some(first) = &command.password {
+                let turn = self.hasher.turn(self.hasher.place()?).await?;
+                hash = Some(self.hasher.hash(turn, first.password.clone()).await?);
+                // Hashing may have taken longer than a permit is good for (K7).
+                permit = judge().await?;
+            }
             retry(call, || self.create_user_once(call, &permit, command, hash.as_deref())).await
         })
         .await
