@@ -60,6 +60,7 @@ impl World {
             ids: seeded(1),
             issuer: "tenure".to_owned(),
             initial_domain_suffix: "tenure.internal".to_owned(),
+            directory: directory_service::Settings::default(),
             prices: PriceList::default(),
             identity: identity_service::Settings::default(),
             subscription: subscription_service::Settings::default(),

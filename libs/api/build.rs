@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut descriptors = compiler.file_descriptor_set();
     // Annotations of the contract are of use in the descriptor set and need no Rust.
     descriptors.file.retain(|file| file.package() != "google.api");
-    tonic_prost_build::configure().include_file("contract.rs").compile_fds(descriptors)?;
+    // Ordered maps: a request has one encoding, which its fingerprint is made of.
+    tonic_prost_build::configure().btree_map(".").include_file("contract.rs").compile_fds(descriptors)?;
     Ok(())
 }
 

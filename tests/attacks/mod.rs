@@ -1,6 +1,7 @@
 //! Attacks that have hit comparable products, tried through the public API: refused, and nothing changed.
 
 mod bad_input;
+mod directories;
 mod sessions;
 mod sign_in;
 mod timing;

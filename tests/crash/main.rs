@@ -13,6 +13,7 @@ mod halves;
 mod intent;
 mod kills;
 mod ledger;
+mod life_cycle;
 #[path = "../processes/process.rs"]
 #[expect(dead_code, reason = "the suite of the processes uses the rest")]
 mod process;

@@ -15,6 +15,7 @@ use crate::world::{World, reason, with_token};
 /// The table as it was reviewed.
 const REVIEWED: &[&str] = &[
     "directory-service → tenure.identity.v1.DirectoryRoleService/CheckDirectoryRole",
+    "directory-service → tenure.identity.v1.DirectoryStateService/ApplyDirectoryState",
     "directory-service → tenure.identity.v1.UserService/ListMemberships",
     "identity-service → tenure.directory.v1.DirectoryService/AbandonDirectory",
     "identity-service → tenure.directory.v1.DirectoryService/ActivateDirectory",
@@ -137,6 +138,12 @@ fn message(path: &str, ada: &crate::world::Person) -> Vec<u8> {
             principal: ada.name.clone(),
             session: ada.session.clone(),
             ..identity::CheckDirectoryRoleRequest::default()
+        }
+        .encode_to_vec(),
+        "ApplyDirectoryState" => identity::ApplyDirectoryStateRequest {
+            directory: ada.directory.clone(),
+            state: identity::DirectoryState::Active.into(),
+            revision: 1,
         }
         .encode_to_vec(),
         "ListMemberships" => {

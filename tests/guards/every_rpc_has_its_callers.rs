@@ -49,6 +49,27 @@ const TABLE: &[Row] = &[
     row("directory.v1.DirectoryService/GetDirectory", MISSING, DENIED, OK, REVOKED, OK),
     row("directory.v1.DirectoryService/ListDirectories", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.DirectoryService/ListMyDirectories", MISSING, OK, OK, REVOKED, DENIED),
+    // Nothing is changed for those who may: the mask is good and the name is as it was; the state is as asked for, or
+    // there is no such step; a deletion is only tried.
+    row("directory.v1.DirectoryService/DeleteDirectory", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("directory.v1.DirectoryService/ResumeDirectory", MISSING, DENIED, DENIED, DENIED, OK),
+    row(
+        "directory.v1.DirectoryService/SuspendDirectory",
+        MISSING,
+        DENIED,
+        DENIED,
+        DENIED,
+        "NotFound/DIRECTORY_NOT_FOUND",
+    ),
+    row(
+        "directory.v1.DirectoryService/UndeleteDirectory",
+        MISSING,
+        DENIED,
+        DENIED,
+        DENIED,
+        "AlreadyExists/NOT_DELETED",
+    ),
+    row("directory.v1.DirectoryService/UpdateDirectory", MISSING, DENIED, DENIED, REVOKED, DENIED),
     row("directory.v1.DomainService/ResolveDomain", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/CreateLien", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/DeleteLien", MISSING, DENIED, DENIED, DENIED, OK),
@@ -62,6 +83,7 @@ const TABLE: &[Row] = &[
     row("identity.v1.DirectoryRoleService/ListDirectoryRoles", MISSING, OK, OK, REVOKED, DENIED),
     // A plain member lists own assignments by naming them in the filter, which this request does not.
     row("identity.v1.DirectoryRoleService/ListRoleAssignments", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("identity.v1.DirectoryStateService/ApplyDirectoryState", MISSING, DENIED, DENIED, DENIED, DENIED),
     // Public: a token is not looked at.
     row("identity.v1.SessionService/GetJsonWebKeySet", OK, OK, OK, OK, OK),
     row(
@@ -170,6 +192,31 @@ fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
         }
         .encode_to_vec(),
         "GetDirectory" => directory::GetDirectoryRequest { name: parent }.encode_to_vec(),
+        "DeleteDirectory" => {
+            directory::DeleteDirectoryRequest { name: parent, validate_only: true, ..Default::default() }
+                .encode_to_vec()
+        }
+        "ResumeDirectory" => directory::ResumeDirectoryRequest {
+            name: parent,
+            reason: "a test".to_owned(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "SuspendDirectory" => directory::SuspendDirectoryRequest {
+            name: "directories/00000000-0000-4000-8000-000000000001".to_owned(),
+            reason: "a test".to_owned(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "UndeleteDirectory" => {
+            directory::UndeleteDirectoryRequest { name: parent, ..Default::default() }.encode_to_vec()
+        }
+        "UpdateDirectory" => directory::UpdateDirectoryRequest {
+            directory: Some(directory::Directory { name: parent, ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["labels".to_owned()] }),
+            ..Default::default()
+        }
+        .encode_to_vec(),
         "ListDirectories" => directory::ListDirectoriesRequest::default().encode_to_vec(),
         "ListMyDirectories" => directory::ListMyDirectoriesRequest::default().encode_to_vec(),
         "ResolveDomain" => {
@@ -207,6 +254,12 @@ fn identity_message(method: &str, on: &Stage) -> Vec<u8> {
             principal: user,
             any_of_roles: vec!["directoryRoles/global-administrator".to_owned()],
             ..Default::default()
+        }
+        .encode_to_vec(),
+        "ApplyDirectoryState" => identity::ApplyDirectoryStateRequest {
+            directory: parent,
+            state: identity::DirectoryState::Active.into(),
+            revision: 1,
         }
         .encode_to_vec(),
         "CreateRoleAssignment" => identity::CreateRoleAssignmentRequest {

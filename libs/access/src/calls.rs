@@ -19,6 +19,7 @@ pub const PUBLIC: &[&str] = &[
 /// Which service may call which method; a method that a peer calls calls no peer itself (K1).
 pub const BETWEEN_SERVICES: &[(Service, &str)] = &[
     (Service::Directory, "/tenure.identity.v1.DirectoryRoleService/CheckDirectoryRole"),
+    (Service::Directory, "/tenure.identity.v1.DirectoryStateService/ApplyDirectoryState"),
     (Service::Directory, "/tenure.identity.v1.UserService/ListMemberships"),
     (Service::Identity, "/tenure.directory.v1.DirectoryService/AbandonDirectory"),
     (Service::Identity, "/tenure.directory.v1.DirectoryService/ActivateDirectory"),

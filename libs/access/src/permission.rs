@@ -26,6 +26,15 @@ permissions! {
     ListDirectories = "tenure.directory/directories/list",
     /// Making, activating and abandoning directories; peers only.
     ProvisionDirectory = "tenure.directory/directories/provision",
+    /// Changing what a directory's administrators decide; more than the vendor's `organization/basic/update`, which
+    /// Billing Administrators hold.
+    UpdateDirectory = "tenure.directory/directories/update",
+    /// Suspending and resuming directories; operators only.
+    SuspendDirectory = "tenure.directory/directories/suspend",
+    /// Deleting a directory (D-30).
+    DeleteDirectory = "tenure.directory/directories/delete",
+    /// Taking a deletion back; operators only, since nobody can sign in.
+    UndeleteDirectory = "tenure.directory/directories/undelete",
     /// Resolving a domain to its directory; operators and peers only.
     ResolveDomain = "tenure.directory/domains/resolve",
     /// Reading the liens on a directory.
@@ -44,6 +53,8 @@ permissions! {
     WriteRoleAssignments = "microsoft.directory/roleAssignments/allProperties/update",
     /// Signing up an organisation under an Enterprise Agreement (K18); operators only.
     SignUpEnterprise = "tenure.identity/directories/signUpEnterprise",
+    /// Telling identity what can be done in a directory (K2); peers only.
+    ApplyDirectoryState = "tenure.identity/directoryStates/apply",
     /// Reading a user's memberships; peers only.
     ReadMemberships = "tenure.identity/memberships/read",
     /// Attaching, previewing and changing Office 365 subscriptions (L-09).

@@ -34,6 +34,12 @@ impl<P: Permission> Permit<P> {
         Self::mint(directory, format!("newcomers/{reason}"), now, false)
     }
 
+    /// A permit for the second half of what was allowed and committed before, however long a peer took in between (K38):
+    /// it acts for whoever was allowed the first.
+    pub fn for_completion(directory: DirectoryId, allowed: &Caller, now: Timestamp) -> Self {
+        Self::mint(directory, allowed.actor(), now, false)
+    }
+
     fn mint(directory: DirectoryId, actor: String, judged_at: Timestamp, expires: bool) -> Self {
         Self { directory, actor, judged_at, expires, _proof: PhantomData }
     }

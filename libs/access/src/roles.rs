@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::permission::{
-    self, AttachOffice365, BeActive, ListDirectories, Permission as _, ProvisionDirectory, ReadDirectory,
-    ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments, ReadSubscriptions, ReadUsers, ResolveDomain,
-    SignUpAzure, SignUpAzureAlways, SignUpEnterprise, WriteLiens, WriteRoleAssignments,
+    self, ApplyDirectoryState, AttachOffice365, BeActive, DeleteDirectory, ListDirectories, Permission as _,
+    ProvisionDirectory, ReadDirectory, ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments,
+    ReadSubscriptions, ReadUsers, ResolveDomain, SignUpAzure, SignUpAzureAlways, SignUpEnterprise,
+    SuspendDirectory, UndeleteDirectory, UpdateDirectory, WriteLiens, WriteRoleAssignments,
 };
 
 /// The role that P-4 guards.
@@ -39,6 +40,8 @@ const OURS: &[(&str, &[&str])] = &[
             ReadSubscriptions::NAME,
             ReadOrders::NAME,
             ReadLiens::NAME,
+            DeleteDirectory::NAME,
+            UpdateDirectory::NAME,
         ],
     ),
     (
@@ -54,11 +57,14 @@ const OURS: &[(&str, &[&str])] = &[
         OPERATOR,
         &[
             ReadRoleAssignments::NAME,
+            DeleteDirectory::NAME,
             ListDirectories::NAME,
             ReadDirectory::NAME,
             ReadLiens::NAME,
             ResolveDomain::NAME,
             SignUpEnterprise::NAME,
+            SuspendDirectory::NAME,
+            UndeleteDirectory::NAME,
             WriteLiens::NAME,
             WriteRoleAssignments::NAME,
         ],
@@ -67,6 +73,7 @@ const OURS: &[(&str, &[&str])] = &[
     (
         SERVICE,
         &[
+            ApplyDirectoryState::NAME,
             ReadRoleAssignments::NAME,
             ListDirectories::NAME,
             ProvisionDirectory::NAME,
@@ -179,6 +186,17 @@ mod tests {
     #[test]
     fn only_global_and_billing_administrators_attach_office365() {
         assert_eq!(that_contain(AttachOffice365::NAME), [BILLING_ADMINISTRATOR, GLOBAL_ADMINISTRATOR]);
+    }
+
+    #[test]
+    fn d_30_directories_are_deleted_by_global_administrators_and_shut_by_operators_alone() {
+        for administrators in [DeleteDirectory::NAME, UpdateDirectory::NAME] {
+            assert_eq!(that_contain(administrators), [GLOBAL_ADMINISTRATOR]);
+        }
+        for operators in [SuspendDirectory::NAME, UndeleteDirectory::NAME] {
+            assert_eq!(that_contain(operators), [""; 0]);
+            assert!(contains(OPERATOR, operators) && !contains(SERVICE, operators));
+        }
     }
 
     #[test]

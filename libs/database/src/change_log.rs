@@ -21,6 +21,8 @@ pub enum ChangeKind {
     Updated,
     /// It ended.
     Deleted,
+    /// Nothing of it can be had back any more.
+    Purged,
 }
 
 impl ChangeKind {
@@ -30,6 +32,7 @@ impl ChangeKind {
             Self::Created => "CREATED",
             Self::Updated => "UPDATED",
             Self::Deleted => "DELETED",
+            Self::Purged => "PURGED",
         }
     }
 }

@@ -22,6 +22,10 @@ pub enum FailPoint {
     AfterActivateDirectory,
     /// A refresh token is exchanged in the database; the new one is not on its way.
     BetweenRotateAndAnswer,
+    /// A directory has set out to be suspended, deleted or had back; identity does not know it yet.
+    AfterSetOut,
+    /// identity knows what becomes of a directory, which is still on its way.
+    AfterApplyDirectoryState,
     /// Units of a batch are written, and its outer transaction is not committed.
     InBatch,
     /// A batch of changes has positions and a seal, which are not committed.
@@ -30,7 +34,7 @@ pub enum FailPoint {
 
 impl FailPoint {
     /// All of them, for a test that tries each.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::AfterLien,
         Self::AfterHold,
         Self::BeforeCommit,
@@ -39,6 +43,8 @@ impl FailPoint {
         Self::AfterUser,
         Self::AfterActivateDirectory,
         Self::BetweenRotateAndAnswer,
+        Self::AfterSetOut,
+        Self::AfterApplyDirectoryState,
         Self::InBatch,
         Self::InSequencer,
     ];
@@ -54,6 +60,8 @@ impl FailPoint {
             Self::AfterUser => "after-user",
             Self::AfterActivateDirectory => "after-activate-directory",
             Self::BetweenRotateAndAnswer => "between-rotate-and-answer",
+            Self::AfterSetOut => "after-set-out",
+            Self::AfterApplyDirectoryState => "after-apply-directory-state",
             Self::InBatch => "in-batch",
             Self::InSequencer => "in-sequencer",
         }

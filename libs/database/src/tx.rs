@@ -145,7 +145,7 @@ impl Tx {
     }
 
     /// Whether the transaction is PostgreSQL's: the one fork between the dialects, for rows that replicas claim.
-    pub(crate) const fn is_postgres(&self) -> bool {
+    pub const fn is_postgres(&self) -> bool {
         matches!(self.engine, TxEngine::Postgres(_))
     }
 }

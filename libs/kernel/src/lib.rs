@@ -22,6 +22,6 @@ pub use new_ids::Ids;
 pub use parse::{Parsed, RequestId, Violations};
 pub use principal::Principal;
 pub use reason::Reason;
-pub use refusal::{Code, FieldViolation, Refusal};
+pub use refusal::{Code, FieldViolation, Precondition, Refusal};
 pub use region::RegionCode;
 pub use timestamp::Timestamp;

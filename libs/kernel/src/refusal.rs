@@ -47,6 +47,15 @@ pub struct FieldViolation {
     pub reason: Reason,
 }
 
+/// One of several things that have to change first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precondition {
+    /// The resource.
+    pub subject: String,
+    /// What is to be done about it, for a person.
+    pub description: String,
+}
+
 /// Why something was not done, with all that the caller is told about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", .0.reason, .0.message)]
@@ -59,6 +68,7 @@ struct Told {
     message: String,
     metadata: Vec<(&'static str, String)>,
     violations: Vec<FieldViolation>,
+    preconditions: Vec<Precondition>,
     subject: Option<String>,
     retry_after: Option<Duration>,
 }
@@ -73,6 +83,7 @@ impl Refusal {
             message,
             metadata: Vec::new(),
             violations: Vec::new(),
+            preconditions: Vec::new(),
             subject: None,
             retry_after: None,
         }))
@@ -96,6 +107,13 @@ impl Refusal {
     #[must_use]
     pub fn about_unless_told(self, resource: impl Display) -> Self {
         if self.0.subject.is_some() { self } else { self.about(resource) }
+    }
+
+    /// Names all that has to change first, where it is more than one thing, for `PreconditionFailure`.
+    #[must_use]
+    pub fn because_of(mut self, preconditions: Vec<Precondition>) -> Self {
+        self.0.preconditions = preconditions;
+        self
     }
 
     /// Says when a retry can succeed.
@@ -183,6 +201,11 @@ impl Refusal {
     /// The wrong fields, for `BadRequest`.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.0.violations
+    }
+
+    /// All that has to change first, where it is more than the subject.
+    pub fn preconditions(&self) -> &[Precondition] {
+        &self.0.preconditions
     }
 
     /// The resource that the refusal is about.

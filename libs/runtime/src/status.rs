@@ -75,7 +75,7 @@ pub const fn wire_code(code: Code) -> tonic::Code {
 
 fn error_info(domain: &str, refusal: &Refusal) -> ErrorInfo {
     let mut metadata: HashMap<String, String> = HashMap::new();
-    let mut truncated = refusal.violations().len() > MOST_VIOLATIONS;
+    let mut truncated = refusal.violations().len().max(refusal.preconditions().len()) > MOST_VIOLATIONS;
     for (key, value) in refusal.metadata() {
         truncated |= value.len() > MOST_VALUE_BYTES;
         metadata.insert((*key).to_owned(), cut(value));
@@ -103,8 +103,15 @@ fn about_subject(refusal: &Refusal) -> Option<ErrorDetail> {
     let subject = cut(refusal.subject()?);
     let description = cut(refusal.message());
     if refusal.code() == Code::FailedPrecondition {
-        let violation = PreconditionViolation::new(refusal.reason().as_str(), subject, description);
-        return Some(PreconditionFailure::new(vec![violation]).into());
+        let reason = refusal.reason().as_str();
+        let several = refusal.preconditions().iter().take(MOST_VIOLATIONS);
+        let several =
+            several.map(|one| PreconditionViolation::new(reason, cut(&one.subject), cut(&one.description)));
+        let mut violations: Vec<_> = several.collect();
+        if violations.is_empty() {
+            violations.push(PreconditionViolation::new(reason, subject, description));
+        }
+        return Some(PreconditionFailure::new(violations).into());
     }
     if matches!(refusal.code(), Code::NotFound | Code::AlreadyExists) {
         return Some(ResourceInfo::new(collection_of(&subject), subject, "", description).into());
@@ -140,6 +147,11 @@ fn shorten(details: &mut Vec<ErrorDetail>) -> bool {
     {
         return bad_request.field_violations.pop().is_some();
     }
+    if let Some(ErrorDetail::PreconditionFailure(failure)) = details.last_mut()
+        && failure.violations.len() > 1
+    {
+        return failure.violations.pop().is_some();
+    }
     details.pop().is_some()
 }
 
@@ -162,7 +174,7 @@ fn prefix(text: &str, most: usize) -> &str {
 mod tests {
     use std::time::Duration;
 
-    use kernel::{FieldViolation as Wrong, Reason};
+    use kernel::{FieldViolation as Wrong, Precondition, Reason};
 
     use super::*;
 
@@ -206,6 +218,24 @@ mod tests {
             assert!(status.message().len() <= MOST_MESSAGE_BYTES);
             assert_eq!(info(&status).metadata.get(TRUNCATED).unwrap(), "true");
         }
+    }
+
+    #[test]
+    fn all_that_has_to_change_first_is_told_as_far_as_there_is_room() {
+        let one =
+            |n| Precondition { subject: format!("directories/1/liens/{n}"), description: "held".to_owned() };
+        let told = |count| {
+            let refusal = Refusal::failed_precondition(Reason::new("LIEN_PRESENT"), "held by liens")
+                .about("directories/1")
+                .because_of((0..count).map(one).collect());
+            let status = status(Service::Directory, &refusal);
+            let failure = status.get_details_precondition_failure().unwrap();
+            assert!(failure.violations.iter().all(|violation| violation.r#type == "LIEN_PRESENT"));
+            assert_eq!(failure.violations[1].subject, "directories/1/liens/1");
+            (failure.violations.len(), info(&status).metadata.contains_key(TRUNCATED))
+        };
+        assert_eq!(told(3), (3, false));
+        assert_eq!(told(50), (MOST_VIOLATIONS, true));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The directory context: directories, their domains, and the liens on them.
 //!
-//! - `domain/`: the rules, pure. What a directory is and which steps it takes (`directory`), names of domains
-//!   (`domain_name`), liens (`lien`), and why something is refused (`refused`).
+//! - `domain/`: the rules, pure. What a directory is and how it is made (`directory`), what its administrators change
+//!   (`update`), how it is suspended and deleted (`life_cycle`), names of domains (`domain_name`), liens (`lien`), and why
+//!   something is refused (`refused`).
 //! - `use_cases/`: what each rpc does: the right, the transaction, the decision, the rows.
 //! - `store/`: SQL. The lock on a directory's row guards its state, its domains and its liens.
 //! - `grpc/`: messages in and out, and the table of refusals.
-//! - `peers/`: identity-service, asked for memberships. `workers/`: positions of changes, old answers.
+//! - `peers/`: identity-service, asked for memberships and told of states. `workers/`: positions of changes, old answers,
+//!   moves that were left half done, purges.
 //!
 //! Who may do what is identity's knowledge, and who lives in a directory too; nothing of either is kept here.
 
@@ -18,6 +20,7 @@ mod use_cases;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Service;
 use access::service_key::PrivateKey;
@@ -40,6 +43,19 @@ use use_cases::UseCases;
 /// What all initial domains end with, where the operator says nothing else.
 pub const DEFAULT_INITIAL_DOMAIN_SUFFIX: &str = "tenure.internal";
 
+/// What an operator can set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long what is deleted can be had back (D-36).
+    pub deletion_retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { deletion_retention: Duration::from_hours(30 * 24) }
+    }
+}
+
 /// What the service is built from.
 #[derive(Debug)]
 pub struct Deps {
@@ -59,6 +75,8 @@ pub struct Deps {
     pub identity: Peer,
     /// What all initial domains end with; [`check_suffix`] accepts it.
     pub initial_domain_suffix: String,
+    /// What an operator can set.
+    pub settings: Settings,
     /// How fast principals and directories may write.
     pub write_limits: WriteLimits,
 }
@@ -89,14 +107,15 @@ pub fn build(deps: Deps) -> Built {
     let suffix = deps.initial_domain_suffix.parse().expect("whoever configures the suffix has checked it");
     let fetch = runtime::jwks::fetch_keys(deps.identity.clone());
     let verifier = TokenVerifier::new(Service::Directory, deps.issuer, deps.trust, fetch, deps.clock.clone());
-    let workers = workers::all(&deps.db, &deps.clock);
-    let use_cases = UseCases {
+    let use_cases = Arc::new(UseCases {
         db: deps.db.clone(),
         judge: RemoteJudge::new(deps.identity.clone(), deps.clock.clone()),
         identity: Identity::new(deps.identity),
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),
+        deletion_retention: deps.settings.deletion_retention,
         clock: deps.clock.clone(),
-    };
+    });
+    let workers = workers::all(&use_cases);
     let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Directory,

@@ -65,6 +65,8 @@ pub struct Deps {
     pub issuer: String,
     /// Suffix of initial domains.
     pub initial_domain_suffix: String,
+    /// What an operator can set of directories.
+    pub directory: directory_service::Settings,
     /// Prices.
     pub prices: PriceList,
     /// Identity's limits and policies.
@@ -86,6 +88,7 @@ impl Deps {
             ids,
             issuer: settings.process.issuer.clone(),
             initial_domain_suffix: settings.initial_domain_suffix.clone(),
+            directory: settings.directory.clone(),
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
@@ -141,6 +144,7 @@ impl Embedded {
             issuer: deps.issuer.clone(),
             identity: peer(Service::Directory, Service::Identity, &identity_peer),
             initial_domain_suffix: deps.initial_domain_suffix.clone(),
+            settings: deps.directory.clone(),
             write_limits: deps.write_limits,
         });
         let identity = identity_service::build(identity_service::Deps {

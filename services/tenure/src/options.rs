@@ -108,6 +108,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Suffix of initial domains.
     pub initial_domain_suffix: String,
+    /// What an operator can set of directories.
+    pub directory: directory_service::Settings,
     /// Prices.
     pub prices: PriceList,
     /// Identity's limits and policies.
@@ -124,16 +126,18 @@ impl Settings {
     ) -> Result<Self, ConfigInvalid> {
         let mut checking = Checking::new(&Cli::complete_command(), environment);
         let process = options.process.check(NAME, &mut checking);
-        let initial_domain_suffix = options.directory.check(&mut checking);
+        let directory = options.directory.check(&mut checking);
         let identity = options.identity.check(&mut checking);
         let subscription = options.subscription.check(&mut checking);
         checking.problems.finish()?;
         let checked = "every problem ended this function";
         let (prices, subscription) = subscription.expect(checked);
+        let (initial_domain_suffix, directory) = directory.expect(checked);
         Ok(Self {
             process: process.expect(checked),
             data_dir: options.data_dir.clone(),
-            initial_domain_suffix: initial_domain_suffix.expect(checked),
+            initial_domain_suffix,
+            directory,
             prices,
             identity,
             subscription,

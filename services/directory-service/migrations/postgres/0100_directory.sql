@@ -1,23 +1,45 @@
 -- Directories, their domains, and the liens on them. Times are microseconds since 1970 in UTC.
 
 -- `locks` counts the transactions that took the row's lock first. It guards state, domains and liens.
--- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back.
+-- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back. `labels` and
+-- `exempted_principals` are JSON. What is deleted has its content as long as it has a `purge_time` (D-36).
 CREATE TABLE directories (
     id UUID NOT NULL PRIMARY KEY,
     display_name TEXT COLLATE "C" NOT NULL,
     initial_domain TEXT COLLATE "C" NOT NULL,
     primary_domain TEXT COLLATE "C" NOT NULL,
     region_code TEXT COLLATE "C" NOT NULL,
+    language_code TEXT COLLATE "C" NOT NULL,
+    labels TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
     agreement_type TEXT COLLATE "C" NOT NULL,
     members_may_create_subscriptions BOOLEAN NOT NULL,
+    subscriptions_may_leave BOOLEAN NOT NULL,
+    subscriptions_may_enter BOOLEAN NOT NULL,
+    exempted_principals TEXT COLLATE "C" NOT NULL,
+    state_reason TEXT COLLATE "C" NOT NULL,
     create_time BIGINT NOT NULL,
     update_time BIGINT NOT NULL,
     activate_time BIGINT,
+    suspend_time BIGINT,
+    delete_time BIGINT,
+    purge_time BIGINT,
     revision BIGINT NOT NULL,
     locks BIGINT NOT NULL
 );
 CREATE INDEX directories_by_create_time ON directories (create_time, id) WHERE state <> 'DELETED';
+CREATE INDEX directories_by_purge_time ON directories (purge_time) WHERE state = 'DELETED' AND purge_time IS NOT NULL;
+
+-- A directory between two states: what it is to become, of which revision identity is told, and by whose call. Whoever
+-- finishes it does so in that call's name; if its process died, a worker does, from `attempt_time` on (K2, K38).
+CREATE TABLE directory_moves (
+    directory UUID NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    goal TEXT COLLATE "C" NOT NULL,
+    call TEXT COLLATE "C" NOT NULL,
+    attempt_time BIGINT NOT NULL
+);
+CREATE INDEX directory_moves_by_attempt_time ON directory_moves (attempt_time);
 
 CREATE TABLE domains (
     directory UUID NOT NULL,

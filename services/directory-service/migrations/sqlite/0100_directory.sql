@@ -1,23 +1,45 @@
 -- Directories, their domains, and the liens on them. Times are microseconds since 1970 in UTC.
 
 -- `locks` counts the transactions that took the row's lock first. It guards state, domains and liens.
--- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back.
+-- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back. `labels` and
+-- `exempted_principals` are JSON. What is deleted has its content as long as it has a `purge_time` (D-36).
 CREATE TABLE directories (
     id BLOB NOT NULL PRIMARY KEY,
     display_name TEXT NOT NULL,
     initial_domain TEXT NOT NULL,
     primary_domain TEXT NOT NULL,
     region_code TEXT NOT NULL,
+    language_code TEXT NOT NULL,
+    labels TEXT NOT NULL,
     state TEXT NOT NULL,
     agreement_type TEXT NOT NULL,
     members_may_create_subscriptions INTEGER NOT NULL,
+    subscriptions_may_leave INTEGER NOT NULL,
+    subscriptions_may_enter INTEGER NOT NULL,
+    exempted_principals TEXT NOT NULL,
+    state_reason TEXT NOT NULL,
     create_time INTEGER NOT NULL,
     update_time INTEGER NOT NULL,
     activate_time INTEGER,
+    suspend_time INTEGER,
+    delete_time INTEGER,
+    purge_time INTEGER,
     revision INTEGER NOT NULL,
     locks INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX directories_by_create_time ON directories (create_time, id) WHERE state <> 'DELETED';
+CREATE INDEX directories_by_purge_time ON directories (purge_time) WHERE state = 'DELETED' AND purge_time IS NOT NULL;
+
+-- A directory between two states: what it is to become, of which revision identity is told, and by whose call. Whoever
+-- finishes it does so in that call's name; if its process died, a worker does, from `attempt_time` on (K2, K38).
+CREATE TABLE directory_moves (
+    directory BLOB NOT NULL PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    goal TEXT NOT NULL,
+    call TEXT NOT NULL,
+    attempt_time INTEGER NOT NULL
+) STRICT;
+CREATE INDEX directory_moves_by_attempt_time ON directory_moves (attempt_time);
 
 CREATE TABLE domains (
     directory BLOB NOT NULL,

@@ -1,8 +1,11 @@
-//! A directory and the steps of its life that exist: made, put into use, given up.
+//! A directory, and how it is made, put into use and given up. How it is suspended and deleted is told in `life_cycle`,
+//! what its administrators change in `update`.
 //!
 //! Whether an initial domain is free is decided by a unique key, not here.
 
-use kernel::{DirectoryId, RegionCode, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{DirectoryId, Principal, RegionCode, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::domain_name::DomainName;
@@ -11,7 +14,7 @@ use crate::domain::refused::Refused;
 /// What can be done with a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum State {
+pub(crate) enum State {
     /// Its name and label are held, nobody can sign in yet.
     Provisioning,
     /// In use.
@@ -28,11 +31,11 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Provisioning, Self::Active, Self::Suspending, Self::Suspended, Self::Deleting, Self::Deleted];
 
     /// The state as stored and as serialised.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "PROVISIONING",
             Self::Active => "ACTIVE",
@@ -68,10 +71,28 @@ impl AgreementType {
 }
 
 /// Decisions of a directory's administrators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// Whether a member without an administrator role may sign up for Azure (S-05).
     pub members_may_create_subscriptions: bool,
+    /// Whether subscriptions may be moved to other directories (M-20).
+    pub subscriptions_may_leave: bool,
+    /// Whether subscriptions of other directories may be moved here (M-20).
+    pub subscriptions_may_enter: bool,
+    /// To whom the two above do not apply (M-20).
+    pub exempted_principals: BTreeSet<Principal>,
+}
+
+impl Default for Settings {
+    /// The text of 2020: no administrator right is needed, unless the directory says so (S-05); M-20 forbids nothing.
+    fn default() -> Self {
+        Self {
+            members_may_create_subscriptions: true,
+            subscriptions_may_leave: true,
+            subscriptions_may_enter: true,
+            exempted_principals: BTreeSet::new(),
+        }
+    }
 }
 
 /// A directory as it stands.
@@ -87,8 +108,14 @@ pub(crate) struct Directory {
     pub primary_domain: DomainName,
     /// D-08: fixed.
     pub region_code: RegionCode,
+    /// A language tag, or empty.
+    pub language_code: String,
+    /// What its administrators sort it by.
+    pub labels: BTreeMap<String, String>,
     /// What can be done with it.
     pub state: State,
+    /// Why it was last suspended or resumed.
+    pub state_reason: String,
     /// Fixed.
     pub agreement_type: AgreementType,
     /// Its administrators' decisions.
@@ -99,6 +126,12 @@ pub(crate) struct Directory {
     pub update_time: Timestamp,
     /// When it was first put into use; what never was is abandoned when it is DELETED.
     pub activate_time: Option<Timestamp>,
+    /// Since when it is suspended; it stays when what is suspended is deleted.
+    pub suspend_time: Option<Timestamp>,
+    /// When it was deleted.
+    pub delete_time: Option<Timestamp>,
+    /// From when on nothing of it can be had back (D-36); none of what is purged.
+    pub purge_time: Option<Timestamp>,
     /// Counts its changes from 1.
     pub revision: i64,
 }
@@ -112,6 +145,10 @@ pub(crate) struct NewDirectory {
     pub initial_domain: DomainName,
     /// Where the organisation is.
     pub region_code: RegionCode,
+    /// A language tag, or empty.
+    pub language_code: String,
+    /// What its administrator sorts it by.
+    pub labels: BTreeMap<String, String>,
     /// What it buys under.
     pub agreement_type: AgreementType,
     /// What its administrator decided already.
@@ -120,6 +157,7 @@ pub(crate) struct NewDirectory {
 
 /// A step: what became of the directory, or that nothing was to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once a call, and taken apart at once")]
 pub(crate) enum Step {
     /// It changed to this.
     Changed(Directory),
@@ -136,12 +174,18 @@ impl Directory {
             primary_domain: new.initial_domain.clone(),
             initial_domain: new.initial_domain,
             region_code: new.region_code,
+            language_code: new.language_code,
+            labels: new.labels,
             state: State::Provisioning,
+            state_reason: String::new(),
             agreement_type: new.agreement_type,
             settings: new.settings,
             create_time: now,
             update_time: now,
             activate_time: None,
+            suspend_time: None,
+            delete_time: None,
+            purge_time: None,
             revision: 1,
         }
     }
@@ -179,12 +223,26 @@ impl Directory {
         }
     }
 
-    fn moved_to(&self, state: State, now: Timestamp) -> Self {
+    pub(super) fn moved_to(&self, state: State, now: Timestamp) -> Self {
         Self { state, update_time: now, revision: self.revision + 1, ..self.clone() }
     }
 
-    const fn no_such_step(&self, allowed: &'static [State]) -> Refused {
+    pub(super) const fn no_such_step(&self, allowed: &'static [State]) -> Refused {
         Refused::InvalidStateTransition { directory: self.id, current: self.state, allowed }
+    }
+}
+
+/// Contoso, as it is asked for.
+#[cfg(test)]
+pub(crate) fn contoso(label: &str) -> NewDirectory {
+    NewDirectory {
+        display_name: "Contoso".to_owned(),
+        initial_domain: format!("{label}.tenure.internal").parse().unwrap(),
+        region_code: RegionCode::UNITED_STATES,
+        language_code: String::new(),
+        labels: BTreeMap::new(),
+        agreement_type: AgreementType::SelfService,
+        settings: Settings::default(),
     }
 }
 
@@ -199,14 +257,7 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_seconds(1_768_478_460);
 
     fn provisioned() -> Directory {
-        let new = NewDirectory {
-            display_name: "Contoso".to_owned(),
-            initial_domain: "contoso.tenure.internal".parse().unwrap(),
-            region_code: RegionCode::UNITED_STATES,
-            agreement_type: AgreementType::SelfService,
-            settings: Settings { members_may_create_subscriptions: true },
-        };
-        Directory::provision(DirectoryId::from_uuid(new_ids::derive(&["contoso"])), new, NOW)
+        Directory::provision(DirectoryId::from_uuid(new_ids::derive(&["contoso"])), contoso("contoso"), NOW)
     }
 
     fn changed(step: Result<Step, Refused>) -> Directory {

@@ -197,10 +197,8 @@ fn id_of(directory: DirectoryId, claim: &Claim, creator: &str) -> LienId {
 
 #[cfg(test)]
 mod tests {
-    use kernel::RegionCode;
-
     use super::*;
-    use crate::domain::directory::{AgreementType, NewDirectory, Settings, State};
+    use crate::domain::directory::{State, contoso};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_768_478_400);
     const SUBSCRIPTION: Actor<'static> = Actor { name: "services/subscription-service", is_operator: false };
@@ -208,13 +206,7 @@ mod tests {
     const OPERATOR: Actor<'static> = Actor { name: "operators/o", is_operator: true };
 
     fn directory(state: State) -> Directory {
-        let new = NewDirectory {
-            display_name: "Contoso".to_owned(),
-            initial_domain: "contoso.tenure.internal".parse().unwrap(),
-            region_code: RegionCode::UNITED_STATES,
-            agreement_type: AgreementType::SelfService,
-            settings: Settings { members_may_create_subscriptions: true },
-        };
+        let new = contoso("contoso");
         let id = DirectoryId::from_uuid(new_ids::derive(&["contoso"]));
         Directory { state, ..Directory::provision(id, new, NOW) }
     }

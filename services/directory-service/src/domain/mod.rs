@@ -5,4 +5,6 @@
 pub(crate) mod directory;
 pub(crate) mod domain_name;
 pub(crate) mod lien;
+pub(crate) mod life_cycle;
 pub(crate) mod refused;
+pub(crate) mod update;

@@ -5,10 +5,11 @@ use kernel::{DirectoryId, LienId, Refusal};
 
 use crate::domain::directory::State;
 use crate::domain::domain_name::DomainName;
+use crate::domain::lien::Lien;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// There is no such directory, and the caller may know.
     #[error("directories/{0} does not exist")]
     DirectoryNotFound(DirectoryId),
@@ -60,6 +61,27 @@ pub enum Refused {
         /// The lien.
         lien: LienId,
     },
+    /// Something depends on the directory (K11).
+    #[error("something depends on directories/{directory}: its liens have to go first")]
+    LienPresent {
+        /// The directory.
+        directory: DirectoryId,
+        /// The oldest of the liens that keep it.
+        liens: Vec<Lien>,
+        /// How many there are.
+        count: i64,
+    },
+    /// There is no deletion to take back.
+    #[error("directories/{directory} is not deleted")]
+    NotDeleted {
+        /// The directory.
+        directory: DirectoryId,
+        /// Its state.
+        state: State,
+    },
+    /// Nothing of the directory can be had back any more (D-36).
+    #[error("nothing of directories/{0} can be had back any more")]
+    PurgeStarted(DirectoryId),
     /// A refusal that every context has.
     #[error(transparent)]
     Common(#[from] Refusal),

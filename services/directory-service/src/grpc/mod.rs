@@ -1,6 +1,7 @@
 //! The wire: messages in and out, and what a refusal looks like; no rule stands here.
 
 mod parse;
+mod parse_directory;
 mod present;
 mod service;
 mod status;

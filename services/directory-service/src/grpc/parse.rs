@@ -9,22 +9,23 @@ use kernel::{DirectoryId, LienId, Parsed, RegionCode, Violations};
 use runtime::page_token::page_size;
 use runtime::wire::read_timestamp;
 
+use super::parse_directory;
 use super::status::reason;
-use crate::domain::directory::{AgreementType, NewDirectory, Settings};
+use crate::domain::directory::{AgreementType, NewDirectory};
 use crate::domain::domain_name::{DomainName, DomainSuffix};
 use crate::domain::lien::{Blocker, Claim, Guarded, MOST_BLOCKERS, Restriction};
 use crate::use_cases::{CreateLien, DeleteLien, Page};
 
-const DIRECTORY: &str = "directories/*";
+pub(super) const DIRECTORY: &str = "directories/*";
 const LIEN: &str = "directories/*/liens/*";
 const DOMAIN: &str = "directories/*/domains/*";
 
-const MOST_DISPLAY_NAME: usize = 256;
+pub(super) const MOST_DISPLAY_NAME: usize = 256;
 const MOST_LIEN_TEXT: usize = 200;
 const MOST_BLOCKER_STATE: usize = 64;
 
 /// Why the values are there once nothing was wrong.
-const COMPLETE: &str = "a value is missing only where a violation was noted";
+pub(super) const COMPLETE: &str = "a value is missing only where a violation was noted";
 
 pub(super) fn create_directory(
     message: CreateDirectoryRequest,
@@ -44,15 +45,19 @@ pub(super) fn create_directory(
         code => violations.text("directory.region_code", code),
     };
     let agreement_type = agreement_type(&mut violations, directory.agreement_type);
-    let said = directory.settings.and_then(|settings| settings.members_may_create_subscriptions);
+    let language_code = parse_directory::language(&mut violations, &directory.language_code);
+    let labels = parse_directory::labels(&mut violations, directory.labels);
+    // Nobody is in a directory that is being made, so nobody can be exempted.
+    let settings = parse_directory::first_settings(&mut violations, &directory.settings.unwrap_or_default());
     violations.finish()?;
     Ok(NewDirectory {
         display_name: display_name.expect(COMPLETE),
         initial_domain: initial_domain.expect(COMPLETE),
         region_code: region_code.expect(COMPLETE),
+        language_code: language_code.expect(COMPLETE),
+        labels: labels.expect(COMPLETE),
         agreement_type: agreement_type.expect(COMPLETE),
-        // The text of 2020: no administrator right is needed, unless the directory says so (S-05).
-        settings: Settings { members_may_create_subscriptions: said.unwrap_or(true) },
+        settings: settings.expect(COMPLETE),
     })
 }
 

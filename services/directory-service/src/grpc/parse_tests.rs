@@ -57,7 +57,8 @@ fn what_is_said_about_a_directory_is_kept() {
     let directory = request.directory.as_mut().unwrap();
     directory.region_code = "DE".to_owned();
     directory.agreement_type = v1::AgreementType::Enterprise.into();
-    directory.settings = Some(v1::DirectorySettings { members_may_create_subscriptions: Some(false) });
+    directory.settings =
+        Some(v1::DirectorySettings { members_may_create_subscriptions: Some(false), ..Default::default() });
     let parsed = create_directory(request, &suffix()).unwrap();
     assert_eq!((parsed.region_code.as_str(), parsed.agreement_type), ("DE", AgreementType::Enterprise));
     assert!(!parsed.settings.members_may_create_subscriptions);

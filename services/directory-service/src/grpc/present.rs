@@ -1,17 +1,21 @@
 //! From the domain's values to messages; nothing is decided here.
 
 use api::directory::v1::directory::State as WireState;
-use api::directory::v1::{self, DirectorySettings};
+use api::directory::v1::{self, DeleteDirectoryResponse, DirectorySettings};
 use kernel::{DirectoryId, Etag};
 use runtime::wire::timestamp;
 
 use crate::domain::directory::{AgreementType, Directory, State};
 use crate::domain::lien::{Blocker, Lien};
+use crate::use_cases::Preflight;
 
 /// A directory.
 pub(super) fn directory(directory: Directory) -> v1::Directory {
     let settings = DirectorySettings {
         members_may_create_subscriptions: Some(directory.settings.members_may_create_subscriptions),
+        subscriptions_may_leave: Some(directory.settings.subscriptions_may_leave),
+        subscriptions_may_enter: Some(directory.settings.subscriptions_may_enter),
+        exempted_principals: directory.settings.exempted_principals.iter().map(ToString::to_string).collect(),
     };
     v1::Directory {
         name: format!("directories/{}", directory.id),
@@ -27,6 +31,26 @@ pub(super) fn directory(directory: Directory) -> v1::Directory {
         update_time: Some(timestamp(directory.update_time)),
         etag: Etag::of(directory.revision).into(),
         revision: directory.revision,
+        language_code: directory.language_code,
+        labels: directory.labels,
+        delete_time: directory.delete_time.map(timestamp),
+        purge_time: directory.purge_time.map(timestamp),
+        state_reason: directory.state_reason,
+    }
+}
+
+/// What a deletion would meet; nothing where there is no directory.
+pub(super) fn preflight(preflight: Option<Preflight>) -> DeleteDirectoryResponse {
+    let Some(Preflight { directory: found, liens, count }) = preflight else {
+        return DeleteDirectoryResponse::default();
+    };
+    let id = found.id;
+    let blockers = liens.iter().map(|lien| i64::from(lien.claim.blocker_count)).sum::<i64>();
+    DeleteDirectoryResponse {
+        directory: Some(directory(found)),
+        liens: liens.into_iter().map(|found| lien(id, found)).collect(),
+        lien_count: i32::try_from(count).unwrap_or(i32::MAX),
+        blocker_count: i32::try_from(blockers).unwrap_or(i32::MAX),
     }
 }
 

@@ -8,23 +8,31 @@ use api::directory::v1::lien_service_server::{self, LienService, LienServiceServ
 use api::directory::v1::{
     AbandonDirectoryRequest, AbandonDirectoryResponse, ActivateDirectoryRequest, ActivateDirectoryResponse,
     CreateDirectoryRequest, CreateDirectoryResponse, CreateLienRequest, CreateLienResponse,
-    DeleteLienRequest, DeleteLienResponse, DomainState, GetDirectoryRequest, GetDirectoryResponse,
-    GetLienRequest, GetLienResponse, ListDirectoriesRequest, ListDirectoriesResponse, ListLiensRequest,
-    ListLiensResponse, ListMyDirectoriesRequest, ListMyDirectoriesResponse, ResolveDomainRequest,
-    ResolveDomainResponse,
+    DeleteDirectoryRequest, DeleteDirectoryResponse, DeleteLienRequest, DeleteLienResponse, DomainState,
+    GetDirectoryRequest, GetDirectoryResponse, GetLienRequest, GetLienResponse, ListDirectoriesRequest,
+    ListDirectoriesResponse, ListLiensRequest, ListLiensResponse, ListMyDirectoriesRequest,
+    ListMyDirectoriesResponse, ResolveDomainRequest, ResolveDomainResponse, ResumeDirectoryRequest,
+    ResumeDirectoryResponse, SuspendDirectoryRequest, SuspendDirectoryResponse, UndeleteDirectoryRequest,
+    UndeleteDirectoryResponse, UpdateDirectoryRequest, UpdateDirectoryResponse,
 };
 use runtime::edge::Edge;
 use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 use tonic::{Request, Response, Status};
 
-use super::{parse, present};
+use super::{parse, parse_directory, present};
 use crate::domain::domain_name::DomainSuffix;
+use crate::domain::life_cycle::Turn;
 use crate::domain::refused::Refused;
-use crate::use_cases::UseCases;
+use crate::use_cases::{MoveDirectory, UseCases};
 
 const CREATE_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/CreateDirectory";
 const ACTIVATE_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/ActivateDirectory";
 const ABANDON_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/AbandonDirectory";
+const UPDATE_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/UpdateDirectory";
+const SUSPEND_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/SuspendDirectory";
+const RESUME_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/ResumeDirectory";
+const DELETE_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/DeleteDirectory";
+const UNDELETE_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/UndeleteDirectory";
 const CREATE_LIEN: &str = "/tenure.directory.v1.LienService/CreateLien";
 const DELETE_LIEN: &str = "/tenure.directory.v1.LienService/DeleteLien";
 
@@ -35,7 +43,7 @@ pub(crate) struct Handler {
     /// The wire's half of every call.
     pub edge: Edge,
     /// The context's half.
-    pub use_cases: UseCases,
+    pub use_cases: Arc<UseCases>,
     /// What all initial domains end with.
     pub suffix: DomainSuffix,
 }
@@ -145,6 +153,82 @@ impl DirectoryService for Handler {
             Ok::<_, Refused>(ListMyDirectoriesResponse { directories, next_page_token })
         };
         self.edge.answer(result.await)
+    }
+
+    async fn update_directory(
+        &self,
+        request: Request<UpdateDirectoryRequest>,
+    ) -> Answer<UpdateDirectoryResponse> {
+        let call = self.edge.call(&request, UPDATE_DIRECTORY, &request.get_ref().request_id)?;
+        let message = request.into_inner();
+        let name = message.directory.as_ref().map(|directory| directory.name.clone()).unwrap_or_default();
+        let result = async {
+            let command = parse_directory::update_directory(message)?;
+            let directory = self.use_cases.update_directory(&call, &command).await?;
+            Ok::<_, Refused>(UpdateDirectoryResponse { directory: Some(present::directory(directory)) })
+        };
+        self.edge.answer_write(&call, &name, result.await).await
+    }
+
+    async fn suspend_directory(
+        &self,
+        request: Request<SuspendDirectoryRequest>,
+    ) -> Answer<SuspendDirectoryResponse> {
+        let call = self.edge.call(&request, SUSPEND_DIRECTORY, &request.get_ref().request_id)?;
+        let message = request.into_inner();
+        let result = async {
+            let command = parse_directory::suspend(&message.name, &message.reason, &message.request_id)?;
+            let directory = self.use_cases.move_directory(&call, &command).await?;
+            Ok::<_, Refused>(SuspendDirectoryResponse { directory: Some(present::directory(directory)) })
+        };
+        self.edge.answer_write(&call, &message.name, result.await).await
+    }
+
+    async fn resume_directory(
+        &self,
+        request: Request<ResumeDirectoryRequest>,
+    ) -> Answer<ResumeDirectoryResponse> {
+        let call = self.edge.call(&request, RESUME_DIRECTORY, &request.get_ref().request_id)?;
+        let message = request.into_inner();
+        let result = async {
+            let command = parse_directory::resume(&message.name, &message.reason, &message.request_id)?;
+            let directory = self.use_cases.move_directory(&call, &command).await?;
+            Ok::<_, Refused>(ResumeDirectoryResponse { directory: Some(present::directory(directory)) })
+        };
+        self.edge.answer_write(&call, &message.name, result.await).await
+    }
+
+    async fn delete_directory(
+        &self,
+        request: Request<DeleteDirectoryRequest>,
+    ) -> Answer<DeleteDirectoryResponse> {
+        let call = self.edge.call(&request, DELETE_DIRECTORY, &request.get_ref().request_id)?;
+        let message = request.into_inner();
+        let result = async {
+            let command = parse_directory::delete_directory(&message)?;
+            if message.validate_only {
+                let preflight = self.use_cases.would_delete_directory(&call, &command).await?;
+                return Ok::<_, Refused>(present::preflight(preflight));
+            }
+            let directory = self.use_cases.delete_directory(&call, &command).await?.map(present::directory);
+            Ok(DeleteDirectoryResponse { directory, ..DeleteDirectoryResponse::default() })
+        };
+        self.edge.answer_write(&call, &message.name, result.await).await
+    }
+
+    async fn undelete_directory(
+        &self,
+        request: Request<UndeleteDirectoryRequest>,
+    ) -> Answer<UndeleteDirectoryResponse> {
+        let call = self.edge.call(&request, UNDELETE_DIRECTORY, &request.get_ref().request_id)?;
+        let message = request.into_inner();
+        let result = async {
+            let directory = parse::directory_to_change(&message.name, &message.request_id)?;
+            let command = MoveDirectory { directory, etag: None, turn: Turn::Undelete };
+            let directory = self.use_cases.move_directory(&call, &command).await?;
+            Ok::<_, Refused>(UndeleteDirectoryResponse { directory: Some(present::directory(directory)) })
+        };
+        self.edge.answer_write(&call, &message.name, result.await).await
     }
 }
 

@@ -2,9 +2,10 @@
 
 use api::directory::v1::ErrorReason;
 use api::directory::v1::directory::State as WireState;
-use kernel::{Code, Reason, Refusal};
+use kernel::{Code, DirectoryId, Precondition, Reason, Refusal};
 
 use super::present;
+use crate::domain::lien::Lien;
 use crate::domain::refused::Refused;
 
 impl From<Refused> for Refusal {
@@ -49,9 +50,33 @@ impl From<Refused> for Refusal {
                     .with("resource", &lien)
                     .about(lien)
             }
+            Refused::LienPresent { directory, liens, count } => {
+                Self::failed_precondition(reason(ErrorReason::LienPresent), message)
+                    .with("lien_count", count)
+                    .about(format!("directories/{directory}"))
+                    .because_of(liens.into_iter().map(|lien| held_by(directory, lien)).collect())
+            }
+            Refused::NotDeleted { directory, state } => {
+                Self::already_exists(reason(ErrorReason::NotDeleted), message)
+                    .with("state", state_name(present::state(state)))
+                    .about(format!("directories/{directory}"))
+            }
+            Refused::PurgeStarted(directory) => {
+                Self::failed_precondition(reason(ErrorReason::PurgeStarted), message)
+                    .about(format!("directories/{directory}"))
+            }
             Refused::Common(refusal) => refusal,
             Refused::Store(error) => error.into(),
         }
+    }
+}
+
+/// What a lien says to whoever is stopped by it.
+fn held_by(directory: DirectoryId, lien: Lien) -> Precondition {
+    let holder = if lien.claim.holder.is_empty() { lien.create_principal } else { lien.claim.holder };
+    Precondition {
+        subject: format!("directories/{directory}/liens/{}", lien.id),
+        description: format!("{} ({holder}, {} blockers)", lien.claim.reason, lien.claim.blocker_count),
     }
 }
 

@@ -1,12 +1,16 @@
-//! identity-service, asked for memberships; rights are asked through `runtime::judge`.
+//! identity-service, asked for memberships and told what can be done in a directory; rights are asked through
+//! `runtime::judge`.
 
 use std::collections::BTreeSet;
 
 use access::Service;
-use api::identity::v1::ListMembershipsRequest;
+use api::identity::v1::directory_state_service_client::DirectoryStateServiceClient;
 use api::identity::v1::user_service_client::UserServiceClient;
+use api::identity::v1::{ApplyDirectoryStateRequest, DirectoryState, ListMembershipsRequest};
 use kernel::{DirectoryId, Principal, Refusal};
 use runtime::peer::{Peer, PeerError};
+
+use crate::domain::life_cycle::Goal;
 
 /// As many as one page of identity's can have.
 const PAGE: i32 = 1000;
@@ -42,14 +46,43 @@ impl Identity {
                 .map_err(|status| PeerError::of(status).unavailable(Service::Identity))?
                 .into_inner();
             for membership in &answer.memberships {
-                directories.insert(directory_of(&membership.directory).ok_or_else(unfitting)?);
+                directories
+                    .insert(directory_of(&membership.directory).ok_or_else(|| unfitting("memberships"))?);
             }
             if answer.next_page_token.is_empty() {
                 return Ok(directories);
             }
             request.page_token = answer.next_page_token;
         }
-        Err(unfitting())
+        Err(unfitting("memberships"))
+    }
+
+    /// Tells what can be done in a directory; from the answer on, identity acts on it, or on a higher revision (K2).
+    pub(crate) async fn apply_directory_state(
+        &self,
+        directory: DirectoryId,
+        goal: Goal,
+        revision: i64,
+    ) -> Result<(), Refusal> {
+        let state = match goal {
+            Goal::Active => DirectoryState::Active,
+            Goal::Suspended => DirectoryState::Suspended,
+            Goal::Deleted => DirectoryState::Deleted,
+        };
+        let directory = format!("directories/{directory}");
+        let request =
+            ApplyDirectoryStateRequest { directory: directory.clone(), state: state.into(), revision };
+        let answer = DirectoryStateServiceClient::new(self.0.clone())
+            .apply_directory_state(request)
+            .await
+            .map_err(|status| PeerError::of(status).unavailable(Service::Identity))?
+            .into_inner();
+        let applied = answer.revision == revision && answer.state() == state;
+        if answer.directory == directory && (applied || answer.revision > revision) {
+            Ok(())
+        } else {
+            Err(unfitting("state of a directory"))
+        }
     }
 }
 
@@ -58,7 +91,7 @@ fn directory_of(name: &str) -> Option<DirectoryId> {
 }
 
 /// An answer that cannot be read is no answer (P-3).
-fn unfitting() -> Refusal {
-    tracing::error!("identity-service's list of memberships does not fit the question");
+fn unfitting(what: &str) -> Refusal {
+    tracing::error!(what, "identity-service's answer does not fit the question");
     Refusal::dependency_unavailable(Service::Identity.as_str())
 }

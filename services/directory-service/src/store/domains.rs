@@ -54,6 +54,21 @@ pub(crate) async fn free_initial<P: Permission>(
     Ok(())
 }
 
+/// Frees the domains of a locked directory that is purged: all but the initial one, which is never given again (K37).
+pub(crate) async fn free_all<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    locked: &Locked,
+) -> Result<(), StoreError> {
+    let initial = locked.directory().initial_domain.as_str();
+    // By the domains' own key: no claim of another directory is looked at (P-15).
+    let free = "DELETE FROM domain_claims WHERE directory = $1 AND domain IN
+        (SELECT domain FROM domains WHERE directory = $1 AND domain <> $2)";
+    defer!(tx, free, permit.directory().uuid(), initial)?;
+    defer!(tx, "DELETE FROM domains WHERE directory = $1", permit.directory().uuid())?;
+    Ok(())
+}
+
 /// The directory in which the domain is verified, unless that is deleted.
 pub(crate) async fn resolve(tx: &mut Tx, domain: &DomainName) -> Result<Option<DirectoryId>, StoreError> {
     let select = "SELECT domain_claims.directory FROM domain_claims

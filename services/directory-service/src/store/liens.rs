@@ -104,6 +104,46 @@ pub(crate) async fn page(
     rows.into_iter().map(Row::read).collect()
 }
 
+/// What is asked about the liens that keep a directory from being deleted; restrictions are JSON.
+macro_rules! keeping {
+    ($what:expr, $end:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM liens WHERE directory = $1 AND resource = ''
+                AND restrictions LIKE '%\"directory.directories.delete\"%'",
+            $end
+        )
+    };
+}
+
+/// The oldest liens that keep a directory from being deleted, and how many there are.
+pub(crate) async fn keeping(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    most: i64,
+) -> Result<(Vec<Lien>, i64), StoreError> {
+    let select = keeping!(columns!(), " ORDER BY create_time, id LIMIT $2");
+    let rows: Vec<Row> =
+        on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(most).fetch_all(c).await)?;
+    let count = keeping!("CAST(COUNT(*) AS BIGINT)", "");
+    let count: i64 = on!(tx, |c| sqlx::query_scalar(count).bind(directory.uuid()).fetch_one(c).await)?;
+    Ok((rows.into_iter().map(Row::read).collect::<Result<_, _>>()?, count))
+}
+
+/// Removes what there is of liens on the locked directory, that are and that were, when it is purged.
+pub(crate) async fn delete_all<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    _locked: &Locked,
+) -> Result<(), StoreError> {
+    for delete in ["DELETE FROM liens WHERE directory = $1", "DELETE FROM removed_liens WHERE directory = $1"]
+    {
+        defer!(tx, delete, permit.directory().uuid())?;
+    }
+    Ok(())
+}
+
 /// Inserts a lien on the locked directory.
 pub(crate) async fn insert<P: Permission>(
     tx: &mut Tx,

@@ -5,3 +5,4 @@
 pub(crate) mod directories;
 pub(crate) mod domains;
 pub(crate) mod liens;
+pub(crate) mod moves;

@@ -36,7 +36,7 @@ impl UseCases {
         let directory = match locked.directory().abandon(call.now)? {
             Step::AlreadyTaken => locked.directory().clone(),
             Step::Changed(directory) => {
-                store::directories::update_state(&mut tx, permit, &locked, &directory).await?;
+                store::directories::update(&mut tx, permit, &locked, &directory).await?;
                 store::domains::free_initial(&mut tx, permit, &locked).await?;
                 let change = Change {
                     resource: format!("directories/{}", directory.id),

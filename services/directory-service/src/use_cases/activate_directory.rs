@@ -40,7 +40,7 @@ impl UseCases {
         let directory = match locked.directory().activate(call.now)? {
             Step::AlreadyTaken => locked.directory().clone(),
             Step::Changed(directory) => {
-                store::directories::update_state(&mut tx, permit, &locked, &directory).await?;
+                store::directories::update(&mut tx, permit, &locked, &directory).await?;
                 let change = Change {
                     resource: format!("directories/{}", directory.id),
                     kind: ChangeKind::Updated,

@@ -6,10 +6,16 @@ mod abandon_directory;
 mod activate_directory;
 mod create_directory;
 mod create_lien;
+mod delete_directory;
 mod delete_lien;
+mod move_directory;
+mod purge_directory;
 mod queries;
 #[cfg(test)]
 mod tests;
+mod update_directory;
+
+use std::time::Duration;
 
 use access::{Call, Caller, Permission, Permit, require_peer, roles};
 use database::Db;
@@ -21,8 +27,11 @@ use crate::domain::lien::Actor;
 use crate::peers::identity::Identity;
 
 pub(crate) use create_lien::CreateLien;
+pub(crate) use delete_directory::{DeleteDirectory, Preflight};
 pub(crate) use delete_lien::DeleteLien;
+pub(crate) use move_directory::MoveDirectory;
 pub(crate) use queries::Page;
+pub(crate) use update_directory::UpdateDirectory;
 
 /// The one creator of all operators' liens.
 const OPERATORS: &str = "operators";
@@ -37,6 +46,8 @@ pub(crate) struct UseCases {
     pub identity: Identity,
     /// Where pages begin.
     pub page_tokens: PageTokens,
+    /// How long what is deleted can be had back (D-36).
+    pub deletion_retention: Duration,
     /// The current time.
     pub clock: Clock,
 }

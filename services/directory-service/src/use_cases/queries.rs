@@ -34,7 +34,7 @@ impl UseCases {
     pub(crate) async fn get_directory(&self, caller: &Caller, id: DirectoryId) -> Result<Directory, Refused> {
         self.require_reading::<ReadDirectory>(caller, id).await?;
         let found = read_one!(self.db, |tx| store::directories::find(tx, id).await)?;
-        found.ok_or(Refused::DirectoryNotFound(id))
+        self.unless_purged(found).ok_or(Refused::DirectoryNotFound(id))
     }
 
     /// `ListDirectories`: the operator sees directories that are still being made too, so that a sign-up that hangs
@@ -113,11 +113,17 @@ impl UseCases {
             PageRequest { method: LIST_LIENS, actor: &actor, directory: Some(directory), scope: &[] };
         let after = self.page_tokens.after_key(&request, &page.token)?;
         let mut tx = self.db.read().await?;
-        if store::directories::find(&mut tx, directory).await?.is_none() {
+        if self.unless_purged(store::directories::find(&mut tx, directory).await?).is_none() {
             return Err(Refused::DirectoryNotFound(directory));
         }
         let rows = store::liens::page(&mut tx, directory, after, page.size + 1).await?;
         Ok(self.page_tokens.cut(&request, rows, page.size, |lien| (lien.create_time.micros(), lien.id)))
+    }
+
+    /// P-14: what is over by the clock is not there, whether or not anybody has purged it.
+    fn unless_purged(&self, found: Option<Directory>) -> Option<Directory> {
+        let now = self.clock.now();
+        found.filter(|directory| !directory.is_purged_at(now))
     }
 
     async fn require_reading<P: access::Permission>(

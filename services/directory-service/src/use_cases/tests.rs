@@ -1,8 +1,13 @@
-//! The use cases on a real database; identity is unreachable here, so that whatever asks it shows.
+//! The use cases on a real database; of identity only what it is told of directories is reachable here, so that whatever
+//! asks more shows.
 
+mod deletions;
 mod directories;
+mod identity;
 mod liens;
+mod life_cycle;
 mod queries;
+mod races;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +15,19 @@ use std::time::Duration;
 use access::service_key::PrivateKey;
 use access::{Call, Caller, Service, SignedIn};
 use database::on;
-use kernel::{DirectoryId, Ids, Principal, RegionCode, RequestId, SessionId, UserId, new_ids};
+use kernel::{DirectoryId, Ids, Principal, RequestId, SessionId, UserId, new_ids};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
-use runtime::peer::Peer;
 use sqlx::AssertSqlSafe;
 use test_support::clock::ManualClock;
 use test_support::database::TestDatabase;
 
 use super::UseCases;
-use crate::domain::directory::{AgreementType, Directory, NewDirectory, Settings};
+use crate::Settings;
+use crate::domain::directory::{Directory, contoso};
 use crate::domain::refused::Refused;
 use crate::peers::identity::Identity;
+use identity::Told;
 
 const CREATE: &str = "/tenure.directory.v1.DirectoryService/CreateDirectory";
 const ACTIVATE: &str = "/tenure.directory.v1.DirectoryService/ActivateDirectory";
@@ -44,22 +50,25 @@ struct World {
     clock: ManualClock,
     ids: Ids,
     database: TestDatabase,
+    told: Told,
 }
 
 impl World {
     async fn new() -> Self {
         let database = test_support::database::fresh("directory", &crate::migrations()).await;
         let clock = ManualClock::default();
-        let (nobody, _) = Peer::later();
+        let told = Told::default();
+        let peer = told.peer();
         let key = PrivateKey::generate().unwrap();
         let use_cases = UseCases {
             db: database.db.clone(),
-            judge: RemoteJudge::new(nobody.clone(), clock.clock()),
-            identity: Identity::new(nobody),
+            judge: RemoteJudge::new(peer.clone(), clock.clock()),
+            identity: Identity::new(peer),
             page_tokens: PageTokens::new(&key, clock.clock()),
+            deletion_retention: Settings::default().deletion_retention,
             clock: clock.clock(),
         };
-        Self { use_cases: Arc::new(use_cases), clock, ids: test_support::ids::seeded(7), database }
+        Self { use_cases: Arc::new(use_cases), clock, ids: test_support::ids::seeded(7), database, told }
     }
 
     /// A call without a request id.
@@ -114,16 +123,6 @@ impl World {
             rows.push(self.count(table).await);
         }
         rows
-    }
-}
-
-fn contoso(label: &str) -> NewDirectory {
-    NewDirectory {
-        display_name: "Contoso".to_owned(),
-        initial_domain: format!("{label}.tenure.internal").parse().unwrap(),
-        region_code: RegionCode::UNITED_STATES,
-        agreement_type: AgreementType::SelfService,
-        settings: Settings { members_may_create_subscriptions: true },
     }
 }
 

@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex};
 use access::service_key::PrivateKey;
 use access::token::{AUDIENCE, Claims};
 use api::identity::v1::directory_role_service_server::{DirectoryRoleService, DirectoryRoleServiceServer};
+use api::identity::v1::directory_state_service_server::{DirectoryStateService, DirectoryStateServiceServer};
 use api::identity::v1::session_service_server::{SessionService, SessionServiceServer};
 use api::identity::v1::user_service_server::{UserService, UserServiceServer};
 use api::identity::v1::{
-    CheckDirectoryRoleRequest, CheckDirectoryRoleResponse, CreateRoleAssignmentRequest,
-    CreateRoleAssignmentResponse, CreateUserRequest, CreateUserResponse, Decision,
-    DeleteRoleAssignmentRequest, DeleteRoleAssignmentResponse, DenialReason, GetJsonWebKeySetRequest,
-    GetJsonWebKeySetResponse, GetMeRequest, GetMeResponse, GetUserRequest, GetUserResponse, JsonWebKey,
-    ListDirectoryRolesRequest, ListDirectoryRolesResponse, ListMembershipsRequest, ListMembershipsResponse,
-    ListRoleAssignmentsRequest, ListRoleAssignmentsResponse, ListUsersRequest, ListUsersResponse, Membership,
-    RefreshSessionRequest, RefreshSessionResponse, RevokeSessionRequest, RevokeSessionResponse,
-    SignInRequest, SignInResponse,
+    ApplyDirectoryStateRequest, ApplyDirectoryStateResponse, CheckDirectoryRoleRequest,
+    CheckDirectoryRoleResponse, CreateRoleAssignmentRequest, CreateRoleAssignmentResponse, CreateUserRequest,
+    CreateUserResponse, Decision, DeleteRoleAssignmentRequest, DeleteRoleAssignmentResponse, DenialReason,
+    GetJsonWebKeySetRequest, GetJsonWebKeySetResponse, GetMeRequest, GetMeResponse, GetUserRequest,
+    GetUserResponse, JsonWebKey, ListDirectoryRolesRequest, ListDirectoryRolesResponse,
+    ListMembershipsRequest, ListMembershipsResponse, ListRoleAssignmentsRequest, ListRoleAssignmentsResponse,
+    ListUsersRequest, ListUsersResponse, Membership, RefreshSessionRequest, RefreshSessionResponse,
+    RevokeSessionRequest, RevokeSessionResponse, SignInRequest, SignInResponse,
 };
 use kernel::Timestamp;
 use runtime::peer::Peer;
@@ -39,6 +40,10 @@ pub(crate) struct Script {
     pub(crate) asked: Vec<String>,
     /// The directories of every user.
     pub(crate) memberships: Vec<String>,
+    /// What it was told of directories.
+    pub(crate) told: Vec<ApplyDirectoryStateRequest>,
+    /// Whether it hears nothing of directories.
+    pub(crate) deaf: bool,
 }
 
 /// The scripted identity.
@@ -60,6 +65,7 @@ impl FakeIdentity {
 
     pub(crate) fn peer(&self) -> Peer {
         let routes = Routes::new(DirectoryRoleServiceServer::new(self.clone()))
+            .add_service(DirectoryStateServiceServer::new(self.clone()))
             .add_service(SessionServiceServer::new(self.clone()))
             .add_service(UserServiceServer::new(self.clone()));
         let (peer, slot) = Peer::later();
@@ -140,6 +146,22 @@ impl DirectoryRoleService for FakeIdentity {
         _: Request<ListRoleAssignmentsRequest>,
     ) -> Result<Response<ListRoleAssignmentsResponse>, Status> {
         unasked()
+    }
+}
+
+#[tonic::async_trait]
+impl DirectoryStateService for FakeIdentity {
+    async fn apply_directory_state(
+        &self,
+        request: Request<ApplyDirectoryStateRequest>,
+    ) -> Result<Response<ApplyDirectoryStateResponse>, Status> {
+        let told = request.into_inner();
+        if self.script(|script| script.deaf) {
+            return Err(Status::unavailable("scripted"));
+        }
+        self.script(|script| script.told.push(told.clone()));
+        let ApplyDirectoryStateRequest { directory, state, revision } = told;
+        Ok(Response::new(ApplyDirectoryStateResponse { directory, state, revision }))
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod fake_identity;
+mod life_cycle;
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use api::directory::v1::{
 };
 use api::identity::v1::{Decision, DenialReason};
 use database::on;
-use directory_service::{Deps, build, check_suffix, migrations};
+use directory_service::{Deps, Settings, build, check_suffix, migrations};
 use fake_identity::{FakeIdentity, ISSUER, Spoil};
 use kernel::{DirectoryId, new_ids};
 use runtime::edge::WriteLimits;
@@ -63,9 +64,10 @@ impl World {
             issuer: ISSUER.to_owned(),
             identity: identity.peer().as_service(Service::Directory, own, Service::Identity, clock.clock()),
             initial_domain_suffix: "Tenure.Internal".to_owned(),
+            settings: Settings::default(),
             write_limits: WriteLimits::default(),
         });
-        assert_eq!((built.parts.names.len(), built.workers.len()), (3, 2));
+        assert_eq!((built.parts.names.len(), built.workers.len()), (3, 4));
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
         Self { peer, identity, keys: [of_identity, of_subscription, operator], clock, database }
     }
@@ -128,7 +130,10 @@ fn contoso(label: &str) -> CreateDirectoryRequest {
         display_name: "Contoso".to_owned(),
         region_code: "DE".to_owned(),
         agreement_type: AgreementType::Enterprise.into(),
-        settings: Some(DirectorySettings { members_may_create_subscriptions: Some(false) }),
+        settings: Some(DirectorySettings {
+            members_may_create_subscriptions: Some(false),
+            ..DirectorySettings::default()
+        }),
         ..Directory::default()
     };
     CreateDirectoryRequest {
@@ -182,11 +187,17 @@ async fn identity_makes_a_directory_and_its_members_read_it() {
         region_code: "DE".to_owned(),
         state: State::Active.into(),
         agreement_type: AgreementType::Enterprise.into(),
-        settings: Some(DirectorySettings { members_may_create_subscriptions: Some(false) }),
+        settings: Some(DirectorySettings {
+            members_may_create_subscriptions: Some(false),
+            subscriptions_may_leave: Some(true),
+            subscriptions_may_enter: Some(true),
+            exempted_principals: vec![],
+        }),
         create_time: Some(prost_types::Timestamp { seconds: start, nanos: 0 }),
         update_time: Some(prost_types::Timestamp { seconds: start, nanos: 0 }),
         etag: active.etag.clone(),
         revision: 2,
+        ..Directory::default()
     };
     assert_eq!(active, expected);
     let resolve = ResolveDomainRequest { domain: "CONTOSO.Tenure.internal".to_owned() };

@@ -20,6 +20,13 @@ stored! {
     }
 }
 
+/// What the directory context says can be done in a directory, and at which revision of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) state: DirectoryState,
+    pub(crate) revision: i64,
+}
+
 /// The local row of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownDirectory {

@@ -3,6 +3,7 @@
 //! Nothing is decided here.
 
 mod directory_role_service;
+mod directory_state_service;
 mod parse;
 mod parse_user;
 mod present;
@@ -14,6 +15,7 @@ mod user_service;
 use std::sync::Arc;
 
 use api::identity::v1::directory_role_service_server::DirectoryRoleServiceServer;
+use api::identity::v1::directory_state_service_server::DirectoryStateServiceServer;
 use api::identity::v1::session_service_server::SessionServiceServer;
 use api::identity::v1::sign_up_service_server::SignUpServiceServer;
 use api::identity::v1::user_service_server::UserServiceServer;
@@ -26,6 +28,7 @@ use crate::use_cases::UseCases;
 /// Full names of the services, for health.
 pub(crate) const NAMES: &[&str] = &[
     "tenure.identity.v1.SignUpService",
+    "tenure.identity.v1.DirectoryStateService",
     "tenure.identity.v1.UserService",
     "tenure.identity.v1.SessionService",
     "tenure.identity.v1.DirectoryRoleService",
@@ -54,5 +57,6 @@ impl Handlers {
             .add_service(sized!(UserServiceServer, self.clone()))
             .add_service(sized!(SessionServiceServer, self.clone()))
             .add_service(sized!(DirectoryRoleServiceServer, self.clone()))
+            .add_service(sized!(DirectoryStateServiceServer, self.clone()))
     }
 }

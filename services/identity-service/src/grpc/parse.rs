@@ -10,7 +10,9 @@ use runtime::filter::{self, Allowed, FieldKind};
 use runtime::page_token::page_size;
 use runtime::wire::read_timestamp;
 
+use crate::domain::directory::{DirectoryState, Told};
 use crate::domain::password::ClaimedPassword;
+use crate::use_cases::apply_directory_state::ApplyDirectoryState;
 use crate::use_cases::create_role_assignment::CreateRoleAssignment;
 use crate::use_cases::delete_role_assignment::DeleteRoleAssignment;
 use crate::use_cases::revoke_session::RevokeSession;
@@ -73,6 +75,28 @@ fn slug(name: &str) -> Option<&str> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let slug = name.strip_prefix("directoryRoles/")?;
     ((1..=100).contains(&slug.len()) && slug.bytes().all(allowed)).then_some(slug)
+}
+
+pub(super) fn apply_directory_state(
+    request: &wire::ApplyDirectoryStateRequest,
+) -> Parsed<ApplyDirectoryState> {
+    let mut violations = Violations::new();
+    let directory = directory(&mut violations, "directory", &request.directory);
+    let state = match wire::DirectoryState::try_from(request.state) {
+        Ok(wire::DirectoryState::Active) => Some(DirectoryState::Active),
+        Ok(wire::DirectoryState::Suspended) => Some(DirectoryState::Suspended),
+        Ok(wire::DirectoryState::Deleted) => Some(DirectoryState::Deleted),
+        Ok(wire::DirectoryState::Unspecified) | Err(_) => None,
+    };
+    if state.is_none() {
+        violations.add("state", "must be a value of DirectoryState");
+    }
+    if request.revision < 1 {
+        violations.add("revision", "must be at least 1");
+    }
+    violations.finish()?;
+    let told = Told { state: state.expect(PROVEN), revision: request.revision };
+    Ok(ApplyDirectoryState { directory: directory.expect(PROVEN), told })
 }
 
 pub(super) fn sign_in(request: wire::SignInRequest) -> Parsed<SignInCommand> {

@@ -6,6 +6,7 @@ use api::identity::v1 as wire;
 use kernel::{DirectoryId, Etag, Principal, Timestamp};
 use runtime::wire::timestamp;
 
+use crate::domain::directory::{DirectoryState, Told};
 use crate::domain::role_assignment::RoleAssignment;
 use crate::domain::session::Session;
 use crate::domain::sign_up::SignedUp;
@@ -19,6 +20,21 @@ const TOKEN_TYPE: &str = "Bearer";
 
 fn directory_name(directory: DirectoryId) -> String {
     format!("directories/{directory}")
+}
+
+pub(super) fn directory_state(directory: DirectoryId, noted: Told) -> wire::ApplyDirectoryStateResponse {
+    let state = match noted.state {
+        // Only what is being made is in this state, and nobody tells of that.
+        DirectoryState::Provisioning => wire::DirectoryState::Unspecified,
+        DirectoryState::Active => wire::DirectoryState::Active,
+        DirectoryState::Suspended => wire::DirectoryState::Suspended,
+        DirectoryState::Deleted => wire::DirectoryState::Deleted,
+    };
+    wire::ApplyDirectoryStateResponse {
+        directory: directory_name(directory),
+        state: state.into(),
+        revision: noted.revision,
+    }
 }
 
 pub(super) fn user(seen: SeenUser) -> wire::User {

@@ -73,7 +73,7 @@ impl SessionService for Handlers {
 ///
 /// A retry is safe all the same: an unseen session ends by itself, a refresh token gives the same successor, and a
 /// session is revoked once.
-fn without_request_id(refusal: Refusal) -> Refusal {
+pub(super) fn without_request_id(refusal: Refusal) -> Refusal {
     if refusal.reason() != reason::COMMIT_OUTCOME_UNKNOWN {
         return refusal;
     }

@@ -30,11 +30,15 @@ pub(crate) struct Found {
     pub(crate) password_hash: String,
 }
 
-/// Finds who signs in by this name: one statement, whether there is anybody or not.
+/// Finds who signs in by this name: one statement, whether there is anybody or not. A domain that a deleted directory had
+/// may have become another's, whose people have the names now (attack 3).
 pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Option<Found>, StoreError> {
     let select = "SELECT users.directory, users.id, credentials.password_hash FROM users
         JOIN credentials ON credentials.directory = users.directory AND credentials.user_id = users.id
-        WHERE users.upn_key = $1 AND users.state <> 'DELETED' AND users.user_type = 'MEMBER'";
+        JOIN directory_states ON directory_states.directory = users.directory
+        WHERE users.upn_key = $1 AND users.state <> 'DELETED' AND users.user_type = 'MEMBER'
+        ORDER BY CASE WHEN directory_states.state = 'DELETED' THEN 1 ELSE 0 END, users.create_time DESC
+        LIMIT 1";
     let row: Option<(Uuid, Uuid, String)> = on!(tx, |c| sqlx::query_as(select)
         .bind(user_principal_name::search_key(name))
         .fetch_optional(c)

@@ -2,12 +2,12 @@
 //!
 //! Directories themselves are the directory context's.
 
-use access::permission::{Permission, ProvisionDirectory};
+use access::permission::{ApplyDirectoryState, Permission, ProvisionDirectory};
 use access::{Permit, roles};
 use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp, UserId};
 
-use crate::domain::directory::{DirectoryState, KnownDirectory};
+use crate::domain::directory::{DirectoryState, KnownDirectory, Told};
 
 /// The guard row of a directory's Global Administrators is locked until the transaction ends (K8).
 ///
@@ -100,6 +100,32 @@ pub(crate) async fn activate(
         revision,
         DirectoryState::Provisioning.as_str()
     )?;
+    Ok(())
+}
+
+/// Locks what is known of the state of the permit's directory, and gives it.
+pub(crate) async fn lock_state(
+    tx: &mut Tx,
+    permit: &Permit<ApplyDirectoryState>,
+) -> Result<Option<Told>, StoreError> {
+    tx.note(permit.directory());
+    let update =
+        "UPDATE directory_states SET revision = revision WHERE directory = $1 RETURNING state, revision";
+    let row: Option<(String, i64)> =
+        on!(tx, |c| sqlx::query_as(update).bind(permit.directory().uuid()).fetch_optional(c).await)?;
+    row.map(|(state, revision)| Ok(Told { state: read(&state)?, revision })).transpose()
+}
+
+/// Notes a newer state of the permit's directory; [`lock_state`] has told that it is one.
+pub(crate) async fn apply_state(
+    tx: &mut Tx,
+    permit: &Permit<ApplyDirectoryState>,
+    told: Told,
+) -> Result<(), StoreError> {
+    tx.note(permit.directory());
+    let update =
+        "UPDATE directory_states SET state = $2, revision = $3 WHERE directory = $1 AND revision < $3";
+    defer!(tx, update, permit.directory().uuid(), told.state.as_str(), told.revision)?;
     Ok(())
 }
 

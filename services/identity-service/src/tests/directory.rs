@@ -220,6 +220,41 @@ impl DirectoryService for FakeDirectory {
     ) -> Result<Response<ListMyDirectoriesResponse>, Status> {
         Err(Status::unimplemented("not asked by identity"))
     }
+
+    async fn update_directory(
+        &self,
+        _: Request<UpdateDirectoryRequest>,
+    ) -> Result<Response<UpdateDirectoryResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
+
+    async fn suspend_directory(
+        &self,
+        _: Request<SuspendDirectoryRequest>,
+    ) -> Result<Response<SuspendDirectoryResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
+
+    async fn resume_directory(
+        &self,
+        _: Request<ResumeDirectoryRequest>,
+    ) -> Result<Response<ResumeDirectoryResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
+
+    async fn delete_directory(
+        &self,
+        _: Request<DeleteDirectoryRequest>,
+    ) -> Result<Response<DeleteDirectoryResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
+
+    async fn undelete_directory(
+        &self,
+        _: Request<UndeleteDirectoryRequest>,
+    ) -> Result<Response<UndeleteDirectoryResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
 }
 
 #[tonic::async_trait]

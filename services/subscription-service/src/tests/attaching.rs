@@ -133,7 +133,7 @@ async fn a_directory_without_settings_is_no_answer() {
     // P-3: what members may do is not guessed.
     let world = World::new().await;
     let before = world.rows().await;
-    for settings in [None, Some(DirectorySettings { members_may_create_subscriptions: None })] {
+    for settings in [None, Some(DirectorySettings::default())] {
         world.change_directory(|directory| directory.settings = settings);
         for refused in [
             world.attach(person("ada"), ten_seats()).await.unwrap_err(),

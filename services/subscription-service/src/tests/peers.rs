@@ -288,6 +288,41 @@ impl DirectoryService for Scripted {
         unscripted()
     }
 
+    async fn update_directory(
+        &self,
+        _: Request<directory::UpdateDirectoryRequest>,
+    ) -> Result<Response<directory::UpdateDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn suspend_directory(
+        &self,
+        _: Request<directory::SuspendDirectoryRequest>,
+    ) -> Result<Response<directory::SuspendDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn resume_directory(
+        &self,
+        _: Request<directory::ResumeDirectoryRequest>,
+    ) -> Result<Response<directory::ResumeDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn delete_directory(
+        &self,
+        _: Request<directory::DeleteDirectoryRequest>,
+    ) -> Result<Response<directory::DeleteDirectoryResponse>, Status> {
+        unscripted()
+    }
+
+    async fn undelete_directory(
+        &self,
+        _: Request<directory::UndeleteDirectoryRequest>,
+    ) -> Result<Response<directory::UndeleteDirectoryResponse>, Status> {
+        unscripted()
+    }
+
     async fn list_directories(
         &self,
         _: Request<directory::ListDirectoriesRequest>,

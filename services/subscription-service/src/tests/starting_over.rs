@@ -85,7 +85,7 @@ async fn a_hold_that_is_let_go_in_between_is_taken_anew() {
 async fn whoever_orders_is_judged_as_of_now_with_the_session() {
     // K3.
     let world = World::new().await;
-    let settings = DirectorySettings { members_may_create_subscriptions: Some(false) };
+    let settings = DirectorySettings { members_may_create_subscriptions: Some(false), ..Default::default() };
     world.change_directory(|directory| directory.settings = Some(settings));
     let bo = person("bo");
     let preview = PreviewOffice365OrderRequest {

@@ -212,7 +212,10 @@ fn script() -> Script {
             primary_domain: format!("{name}.tenure.internal"),
             state: State::Active.into(),
             agreement_type: AgreementType::SelfService.into(),
-            settings: Some(DirectorySettings { members_may_create_subscriptions: Some(true) }),
+            settings: Some(DirectorySettings {
+                members_may_create_subscriptions: Some(true),
+                ..DirectorySettings::default()
+            }),
             ..Directory::default()
         };
         script.directories.insert(directory.name.clone(), directory);

@@ -168,7 +168,7 @@ async fn workers_position_the_changes_and_sweep_old_answers() {
     let world = World::new().await;
     let call = world.call_with(&IDENTITY, CREATE, Some(1), 1);
     world.use_cases.create_directory(&call, &contoso("contoso")).await.unwrap();
-    let workers = crate::workers::all(&world.database.db, &world.clock.clock());
+    let workers = crate::workers::all(&world.use_cases);
     world.clock.advance(idempotency::RECORD_LIFETIME);
     for worker in &workers {
         worker.run_once().await.unwrap();
