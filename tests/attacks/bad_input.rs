@@ -44,6 +44,23 @@ fn directory_rows() -> Vec<Row> {
     let (bad, id) = (BAD.to_owned(), "nonsense".to_owned());
     vec![
         row(
+            "directory.v1.AuditService/ListAuditEvents",
+            As::Administrator,
+            &directory::ListAuditEventsRequest {
+                parent: bad.clone(),
+                page_size: -1,
+                filter: bad.clone(),
+                ..Default::default()
+            },
+            &["filter", "page_size", "parent"],
+        ),
+        row(
+            "directory.v1.AuditService/GetAuditEvent",
+            As::Administrator,
+            &directory::GetAuditEventRequest { name: bad.clone() },
+            &["name"],
+        ),
+        row(
             "directory.v1.DirectoryService/CreateDirectory",
             As::Identity,
             &CreateDirectoryRequest {
@@ -74,8 +91,14 @@ fn directory_rows() -> Vec<Row> {
         row(
             "directory.v1.DirectoryService/ListDirectories",
             As::Operator,
-            &ListDirectoriesRequest { page_size: -1, page_token: bad.clone() },
-            &["page_size"],
+            &ListDirectoriesRequest {
+                page_size: -1,
+                page_token: bad.clone(),
+                filter: bad.clone(),
+                order_by: bad.clone(),
+                show_deleted: true,
+            },
+            &["filter", "order_by", "page_size"],
         ),
         row(
             "directory.v1.DirectoryService/ListMyDirectories",
@@ -130,6 +153,23 @@ fn identity_rows() -> Vec<Row> {
     };
     let (bad, id) = (BAD.to_owned(), "nonsense".to_owned());
     vec![
+        row(
+            "identity.v1.AuditService/ListAuditEvents",
+            As::Administrator,
+            &identity::ListAuditEventsRequest {
+                parent: bad.clone(),
+                page_size: -1,
+                filter: bad.clone(),
+                ..Default::default()
+            },
+            &["filter", "page_size", "parent"],
+        ),
+        row(
+            "identity.v1.AuditService/GetAuditEvent",
+            As::Administrator,
+            &identity::GetAuditEventRequest { name: bad.clone() },
+            &["name"],
+        ),
         row(
             "identity.v1.SignUpService/SignUp",
             As::Administrator,
@@ -256,6 +296,23 @@ fn subscription_rows() -> Vec<Row> {
     let (bad, id) = (BAD.to_owned(), "nonsense".to_owned());
     let by = As::Administrator;
     vec![
+        row(
+            "subscription.v1.AuditService/ListAuditEvents",
+            As::Administrator,
+            &subscription::ListAuditEventsRequest {
+                parent: bad.clone(),
+                page_size: -1,
+                filter: bad.clone(),
+                ..Default::default()
+            },
+            &["filter", "page_size", "parent"],
+        ),
+        row(
+            "subscription.v1.AuditService/GetAuditEvent",
+            As::Administrator,
+            &subscription::GetAuditEventRequest { name: bad.clone() },
+            &["name"],
+        ),
         row(
             "subscription.v1.CatalogService/ListProducts",
             by,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod directories;
+mod lists;
 mod sessions;
 mod sign_in;
 mod timing;

@@ -226,7 +226,7 @@ pub(crate) async fn logs_are_whole(databases: &Databases) {
                     assert!(begun.elapsed() < PATIENCE, "{unsealed} changes are given no position");
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Verified::Broken { position } => panic!("the log is broken at {position}"),
+                Verified::Broken { position, wrong } => panic!("the log is broken at {position}: {wrong}"),
             }
         }
     }

@@ -29,6 +29,7 @@ const OK: &str = "OK";
 const MISSING: &str = "Unauthenticated/TOKEN_MISSING";
 const REVOKED: &str = "Unauthenticated/SESSION_REVOKED";
 const DENIED: &str = "PermissionDenied/PERMISSION_DENIED";
+const NO_EVENT: &str = "NotFound/AUDIT_EVENT_NOT_FOUND";
 
 const fn row(
     method: &'static str,
@@ -42,6 +43,12 @@ const fn row(
 }
 
 const TABLE: &[Row] = &[
+    row("directory.v1.AuditService/GetAuditEvent", MISSING, DENIED, DENIED, REVOKED, NO_EVENT),
+    row("directory.v1.AuditService/ListAuditEvents", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("identity.v1.AuditService/GetAuditEvent", MISSING, DENIED, DENIED, REVOKED, NO_EVENT),
+    row("identity.v1.AuditService/ListAuditEvents", MISSING, DENIED, DENIED, REVOKED, OK),
+    row("subscription.v1.AuditService/GetAuditEvent", MISSING, DENIED, DENIED, REVOKED, NO_EVENT),
+    row("subscription.v1.AuditService/ListAuditEvents", MISSING, DENIED, DENIED, REVOKED, OK),
     // Peers and operators only: no principal is even asked about.
     row("directory.v1.DirectoryService/AbandonDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
     row("directory.v1.DirectoryService/ActivateDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
@@ -173,6 +180,12 @@ fn message(method: &str, on: &Stage) -> Vec<u8> {
     }
 }
 
+/// An entry that no audit log has.
+fn no_event(parent: &str) -> String {
+    format!("{parent}/auditEvents/00000000-0000-4000-8000-000000000001-0000000000000001")
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: one row an rpc")]
 fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
     let parent = on.ada.directory.clone();
     match method.rsplit('/').next().unwrap() {
@@ -240,6 +253,10 @@ fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
         }
         "GetLien" => directory::GetLienRequest { name: on.lien.clone() }.encode_to_vec(),
         "ListLiens" => directory::ListLiensRequest { parent, ..Default::default() }.encode_to_vec(),
+        "ListAuditEvents" => {
+            directory::ListAuditEventsRequest { parent, ..Default::default() }.encode_to_vec()
+        }
+        "GetAuditEvent" => directory::GetAuditEventRequest { name: no_event(&parent) }.encode_to_vec(),
         other => panic!("{other} has no request here"),
     }
 }
@@ -318,6 +335,10 @@ fn identity_message(method: &str, on: &Stage) -> Vec<u8> {
         "GetUser" => identity::GetUserRequest { name: user }.encode_to_vec(),
         "ListMemberships" => identity::ListMembershipsRequest { user, ..Default::default() }.encode_to_vec(),
         "ListUsers" => identity::ListUsersRequest { parent, ..Default::default() }.encode_to_vec(),
+        "ListAuditEvents" => {
+            identity::ListAuditEventsRequest { parent, ..Default::default() }.encode_to_vec()
+        }
+        "GetAuditEvent" => identity::GetAuditEventRequest { name: no_event(&parent) }.encode_to_vec(),
         other => panic!("{other} has no request here"),
     }
 }
@@ -364,6 +385,10 @@ fn subscription_message(method: &str, on: &Stage) -> Vec<u8> {
             ..Default::default()
         }
         .encode_to_vec(),
+        "ListAuditEvents" => {
+            subscription::ListAuditEventsRequest { parent, ..Default::default() }.encode_to_vec()
+        }
+        "GetAuditEvent" => subscription::GetAuditEventRequest { name: no_event(&parent) }.encode_to_vec(),
         other => panic!("{other} has no request here"),
     }
 }

@@ -1,5 +1,6 @@
 //! The source documents' journeys, asserted.
 
+mod audit_log;
 mod azure_joins_office365_directory;
 mod broken_identity;
 mod demo_tells_the_truth;

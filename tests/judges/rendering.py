@@ -9,13 +9,16 @@ from journey import IDENTITY, SUBSCRIPTION, Person
 from verdict import Verdict
 
 SERVICES = [
+    "tenure.directory.v1.AuditService",
     "tenure.directory.v1.DirectoryService",
     "tenure.directory.v1.DomainService",
     "tenure.directory.v1.LienService",
+    "tenure.identity.v1.AuditService",
     "tenure.identity.v1.DirectoryRoleService",
     "tenure.identity.v1.SessionService",
     "tenure.identity.v1.SignUpService",
     "tenure.identity.v1.UserService",
+    "tenure.subscription.v1.AuditService",
     "tenure.subscription.v1.CatalogService",
     "tenure.subscription.v1.OrderService",
     "tenure.subscription.v1.SubscriptionService",

@@ -37,6 +37,8 @@ permissions! {
     UndeleteDirectory = "tenure.directory/directories/undelete",
     /// Resolving a domain to its directory; operators and peers only.
     ResolveDomain = "tenure.directory/domains/resolve",
+    /// Reading a directory's audit logs (P-10).
+    ReadAuditLog = "microsoft.directory/auditLogs/allProperties/read",
     /// Reading the liens on a directory.
     ReadLiens = "tenure.directory/liens/read",
     /// Taking and letting go of liens; operators and peers only.

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use crate::permission::{
     self, ApplyDirectoryState, AttachOffice365, BeActive, DeleteDirectory, ListDirectories, Permission as _,
-    ProvisionDirectory, ReadDirectory, ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments,
-    ReadSubscriptions, ReadUsers, ResolveDomain, SignUpAzure, SignUpAzureAlways, SignUpEnterprise,
-    SuspendDirectory, UndeleteDirectory, UpdateDirectory, WriteLiens, WriteRoleAssignments,
+    ProvisionDirectory, ReadAuditLog, ReadDirectory, ReadLiens, ReadMemberships, ReadOrders,
+    ReadRoleAssignments, ReadSubscriptions, ReadUsers, ResolveDomain, SignUpAzure, SignUpAzureAlways,
+    SignUpEnterprise, SuspendDirectory, UndeleteDirectory, UpdateDirectory, WriteLiens, WriteRoleAssignments,
 };
 
 /// The role that P-4 guards.
@@ -59,6 +59,7 @@ const OURS: &[(&str, &[&str])] = &[
             ReadRoleAssignments::NAME,
             DeleteDirectory::NAME,
             ListDirectories::NAME,
+            ReadAuditLog::NAME,
             ReadDirectory::NAME,
             ReadLiens::NAME,
             ResolveDomain::NAME,
@@ -210,6 +211,23 @@ mod tests {
     #[test]
     fn users_are_created_by_global_and_user_administrators() {
         assert_eq!(that_contain(CreateUsers::NAME), [GLOBAL_ADMINISTRATOR, "user-administrator"]);
+    }
+
+    /// P-10: as the vendor's data says; the operator reads it too, and no service does.
+    #[test]
+    fn audit_logs_are_read_by_the_roles_whose_data_say_so() {
+        let readers = [
+            "application-administrator",
+            "cloud-application-administrator",
+            GLOBAL_ADMINISTRATOR,
+            GLOBAL_READER,
+            "reports-reader",
+            "security-administrator",
+            "security-reader",
+        ];
+        assert_eq!(that_contain(ReadAuditLog::NAME), readers);
+        assert!(contains(OPERATOR, ReadAuditLog::NAME));
+        assert!([MEMBER, GUEST, SERVICE].into_iter().all(|pseudo| !contains(pseudo, ReadAuditLog::NAME)));
     }
 
     #[test]

@@ -25,8 +25,10 @@ const SERVICES: &[(&str, &[&str])] = &[
     ),
     ("tenure.directory.v1.DomainService", &["ResolveDomain"]),
     ("tenure.directory.v1.LienService", &["CreateLien", "GetLien", "ListLiens", "DeleteLien"]),
+    ("tenure.directory.v1.AuditService", &["ListAuditEvents", "GetAuditEvent"]),
     ("tenure.identity.v1.SignUpService", &["SignUp"]),
     ("tenure.identity.v1.DirectoryStateService", &["ApplyDirectoryState"]),
+    ("tenure.identity.v1.AuditService", &["ListAuditEvents", "GetAuditEvent"]),
     ("tenure.identity.v1.UserService", &["CreateUser", "GetUser", "ListUsers", "ListMemberships", "GetMe"]),
     ("tenure.identity.v1.SessionService", &["SignIn", "RefreshSession", "RevokeSession", "GetJsonWebKeySet"]),
     (
@@ -39,6 +41,7 @@ const SERVICES: &[(&str, &[&str])] = &[
             "CheckDirectoryRole",
         ],
     ),
+    ("tenure.subscription.v1.AuditService", &["ListAuditEvents", "GetAuditEvent"]),
     ("tenure.subscription.v1.CatalogService", &["ListProducts", "GetProduct", "ListOffers", "GetOffer"]),
     ("tenure.subscription.v1.OrderService", &["PreviewOffice365Order", "GetOrder", "ListOrders"]),
     (

@@ -3,6 +3,7 @@
 //! Knows no business rule; which rows a use case writes is told in its service's `store/`.
 
 mod attempt;
+pub mod audit;
 pub mod change_log;
 mod commits;
 mod connect;
@@ -17,7 +18,9 @@ mod read_one;
 pub mod refusals;
 mod retry;
 pub mod sequencer;
+mod snapshot;
 mod sqlite;
+pub mod statement;
 mod sweep;
 mod tx;
 mod unit;
@@ -37,6 +40,7 @@ pub use migrate::Migrations;
 #[doc(hidden)]
 pub use read_one::Reads;
 pub use retry::{Failure, bookkeeping, retry, retry_in_lane_of, start_over};
+pub use snapshot::snapshot;
 pub use sweep::Sweep;
 pub use tx::Tx;
 #[doc(hidden)]

@@ -15,6 +15,18 @@ use crate::retry::bookkeeping;
 
 pub(crate) const MINUTE_MICROS: i64 = 60 * 1_000_000;
 
+/// The codes that a recorded refusal can have.
+pub const CODES: [Code; 8] = [
+    Code::PermissionDenied,
+    Code::FailedPrecondition,
+    Code::NotFound,
+    Code::AlreadyExists,
+    Code::Aborted,
+    Code::OutOfRange,
+    Code::ResourceExhausted,
+    Code::Unauthenticated,
+];
+
 /// Whether a refusal is recorded: malformed, unknown, throttled and unanswered calls are metrics only.
 ///
 /// A session that was revoked is recorded: its token is good, so it is known who tries.
@@ -54,7 +66,6 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
         ON CONFLICT (directory, minute, actor, action, target, code, reason) DO UPDATE
         SET count = refusals.count + 1, last_time = excluded.last_time";
     let target = target_in(directory, target);
-    let code = format!("{:?}", refusal.code());
     let counted = || async {
         let mut tx = db.write().await?;
         on!(&mut tx, |c| sqlx::query(upsert)
@@ -63,7 +74,7 @@ pub async fn record(db: &Db, call: &Call, refusal: &Refusal, target: &str) -> Re
             .bind(call.actor())
             .bind(call.method)
             .bind(&target)
-            .bind(&code)
+            .bind(refusal.code().as_str())
             .bind(refusal.reason().as_str())
             .bind(call.now.micros())
             .bind(call.trace_id.as_deref())

@@ -12,6 +12,18 @@ use crate::refusal::{FieldViolation, Refusal};
 /// A parsed request, or everything that is wrong with it.
 pub type Parsed<T> = Result<T, Refusal>;
 
+/// Two parts of a request that were parsed by themselves: what is wrong with both is told at once.
+pub fn both<A, B>(first: Parsed<A>, second: Parsed<B>) -> Parsed<(A, B)> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(refusal), Ok(_)) | (Ok(_), Err(refusal)) => Err(refusal),
+        (Err(first), Err(second)) => {
+            let all = first.violations().iter().chain(second.violations()).cloned().collect();
+            Err(Refusal::invalid_fields(all))
+        }
+    }
+}
+
 /// The client's name for one intent; a retry carries the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(Uuid);
@@ -124,6 +136,12 @@ impl Violations {
     /// Ends the collection: nothing wrong, or everything that was.
     pub fn finish(self) -> Parsed<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Refusal::invalid_fields(self.0)) }
+    }
+
+    /// Ends the collection together with a part of the request that was parsed by itself, such as a filter: what is
+    /// wrong with either is told at once, and what is wrong with that part alone as it tells it.
+    pub fn finish_with<T>(self, parsed: Parsed<T>) -> Parsed<T> {
+        both(self.finish(), parsed).map(|((), part)| part)
     }
 
     fn expect_name<T>(&mut self, field: &str, pattern: &str, value: Option<T>) -> Option<T> {

@@ -1,5 +1,6 @@
 //! What every process does the same way: configuration, telemetry, server, peers, shutdown, clock.
 
+pub mod audit;
 mod authentication;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod jwks;
 pub mod keys;
 pub mod normalise;
 pub mod options;
+pub mod order_by;
 pub mod page_token;
 pub mod peer;
 pub mod process;

@@ -18,8 +18,9 @@ use uuid::Uuid;
 pub const PAGE_TOKEN_LIFETIME: Duration = Duration::from_hours(72);
 
 const VERSION: u8 = 1;
-/// Longer texts are no tokens of ours, and are not decoded (attack 31).
-const MOST_TEXT_BYTES: usize = 4096;
+/// Longer texts are no tokens of ours, and are not decoded (attack 31). Ours may carry a name of 256 letters, some of
+/// which grow to twelve bytes where they are folded.
+const MOST_TEXT_BYTES: usize = 8192;
 const KEY_ID_BYTES: usize = 4;
 const TAG_BYTES: usize = 32;
 /// Version, key id, directory, issue time.

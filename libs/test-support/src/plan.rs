@@ -14,11 +14,35 @@ const INDEXES_ONLY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bit
 ///
 /// `columns` are those of the list's order, as in `create_time, id`: a filter after the index would not name them.
 pub async fn assert_seeks(db: &Db, select: &str, index: &str, columns: &str) {
+    seeks_in_order(db, select, index, columns, '>').await;
+}
+
+/// As [`assert_seeks`], for a list whose order is the opposite of the index's.
+pub async fn assert_seeks_back(db: &Db, select: &str, index: &str, columns: &str) {
+    seeks_in_order(db, select, index, columns, '<').await;
+}
+
+/// Asserts that a statement finds what it reads by a range of this column in this index, in whatever order.
+pub async fn assert_finds(db: &Db, select: &str, index: &str, column: &str) {
     let steps = of(db, select).await;
     let plan = steps.join("\n");
-    let in_sqlite = format!("({})>(", columns.replace(", ", ","));
+    let finds = |step: &String| {
+        let postgres = step.contains("Index Cond: ") && step.contains(&format!("({column} "));
+        let sqlite = step.starts_with("SEARCH") && step.contains(&format!("{column}>"));
+        postgres || sqlite || step.contains(&format!("{column}=?"))
+    };
+    assert!(plan.contains(&format!(" {index} ")), "not by {index}:\n{select}\n{plan}");
+    assert!(steps.iter().any(finds), "not by {column}:\n{select}\n{plan}");
+}
+
+async fn seeks_in_order(db: &Db, select: &str, index: &str, columns: &str, operator: char) {
+    let steps = of(db, select).await;
+    let plan = steps.join("\n");
+    let in_sqlite = format!("({}){operator}(", columns.replace(", ", ","));
+    let in_postgres = format!("(ROW({columns}) {operator} ROW(");
     let seeks = |step: &String| {
-        let postgres = step.contains("Index Cond: ") && step.contains(&format!("(ROW({columns}) > ROW("));
+        // PostgreSQL quotes names that are words of its own.
+        let postgres = step.contains("Index Cond: ") && step.replace('"', "").contains(&in_postgres);
         let sqlite = step.starts_with("SEARCH") && step.contains(&in_sqlite);
         postgres || sqlite
     };

@@ -27,6 +27,7 @@ use access::service_key::PrivateKey;
 use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
+use runtime::audit::AuditLog;
 use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
@@ -116,10 +117,16 @@ pub fn build(deps: Deps) -> Built {
         clock: deps.clock.clone(),
     });
     let workers = workers::all(&use_cases);
+    let audit = AuditLog::new(
+        deps.db.clone(),
+        use_cases.judge.clone(),
+        use_cases.page_tokens.clone(),
+        deps.clock.clone(),
+    );
     let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Directory,
-        routes: grpc::routes(grpc::Handler { edge, use_cases, suffix }),
+        routes: grpc::routes(grpc::Handler { edge, use_cases, audit, suffix }),
         names: grpc::service_names(),
         verifier: Arc::new(verifier),
     };

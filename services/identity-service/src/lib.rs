@@ -28,6 +28,7 @@ use access::service_key::PrivateKey;
 use access::token::{ACCESS_TOKEN_LIFETIME, TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
+use runtime::audit::AuditLog;
 use runtime::config::Network;
 use runtime::edge::{Edge, WriteLimits};
 use runtime::page_token::PageTokens;
@@ -143,6 +144,8 @@ fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
     let keys = SigningKeys::new(deps.db.clone(), deps.ids.clone(), &deps.key);
     let fetch = keys.fetch_keys(deps.clock.clone());
     let directory = DirectoryPeer::new(deps.directory.clone());
+    let page_tokens = PageTokens::new(&deps.key, deps.clock.clone());
+    let audit = AuditLog::new(deps.db.clone(), judge.clone(), page_tokens.clone(), deps.clock.clone());
     let use_cases = Arc::new(UseCases::new(&deps, judge, keys, directory));
     let (clock, ids, db) = (deps.clock.clone(), deps.ids.clone(), deps.db.clone());
     let edge = Edge::new(Service::Identity, clock, ids, &deps.key, db, deps.write_limits)
@@ -150,7 +153,8 @@ fn assemble(deps: Deps) -> (Built, Arc<UseCases>) {
     let handlers = Handlers {
         edge: Arc::new(edge),
         use_cases: Arc::clone(&use_cases),
-        page_tokens: Arc::new(PageTokens::new(&deps.key, deps.clock.clone())),
+        page_tokens: Arc::new(page_tokens),
+        audit: Arc::new(audit),
     };
     let verifier = TokenVerifier::new(Service::Identity, deps.issuer, deps.trust, fetch, deps.clock);
     let built = Built {

@@ -30,6 +30,7 @@ use access::service_key::PrivateKey;
 use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
+use runtime::audit::AuditLog;
 use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
@@ -124,10 +125,16 @@ pub fn build(deps: Deps) -> Built {
         azure_subscriptions_per_owner: deps.settings.azure_subscriptions_per_owner,
     };
     let workers = workers::all(&use_cases);
+    let audit = AuditLog::new(
+        deps.db.clone(),
+        use_cases.judge.clone(),
+        use_cases.page_tokens.clone(),
+        deps.clock.clone(),
+    );
     let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Subscription,
-        routes: grpc::routes(&grpc::Handler { edge, use_cases }),
+        routes: grpc::routes(&grpc::Handler { edge, use_cases, audit }),
         names: grpc::service_names(),
         verifier: Arc::new(verifier),
     };

@@ -2,6 +2,7 @@
 //!
 //! Holds no rule of any context; it composes, starts and stops.
 
+pub mod audit;
 pub mod demo;
 pub mod embedded;
 pub mod operator;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use runtime::process;
-use tenure::options::{Cli, Command, KeysCommand, NAME, OperatorCommand, Settings};
+use tenure::audit::AuditFailed;
+use tenure::options::{AuditCommand, Cli, Command, KeysCommand, NAME, OperatorCommand, Settings};
 
 fn main() -> ExitCode {
     let cli: Cli = runtime::options::parse(Cli::complete_command());
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         Some(Command::Operator { command: OperatorCommand::Token { lifetime, key } }) => {
             operator_token(&cli, key.as_deref(), lifetime)
         }
+        Some(Command::Audit { command }) => audit(command, cli.options.data_dir()),
         Some(Command::Keys { command: KeysCommand::Init { dir } }) => keys_init(dir),
         Some(Command::Demo { exit }) => run(&cli, Some(*exit)),
         Some(Command::Serve) | None => run(&cli, None),
@@ -27,6 +29,32 @@ fn operator_token(cli: &Cli, key: Option<&Path>, lifetime: &str) -> ExitCode {
         None => tenure::operator::token(&tenure::operator::key_of(cli.options.data_dir()), lifetime),
     };
     print(token)
+}
+
+fn audit(command: &AuditCommand, data_dir: &Path) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return process::fail(NAME, &error),
+    };
+    match runtime.block_on(audited(command, data_dir)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => process::fail(NAME, &error),
+    }
+}
+
+async fn audited(command: &AuditCommand, data_dir: &Path) -> Result<bool, AuditFailed> {
+    let mut out = std::io::stdout();
+    match command {
+        AuditCommand::Verify { databases, seals } => {
+            let sources = tenure::audit::sources(&databases.databases, data_dir)?;
+            tenure::audit::verify(&sources, seals.as_deref(), &mut out).await
+        }
+        AuditCommand::Export { databases } => {
+            let sources = tenure::audit::sources(&databases.databases, data_dir)?;
+            tenure::audit::export(&sources, &mut out).await.map(|()| true)
+        }
+    }
 }
 
 fn keys_init(dir: &Path) -> ExitCode {

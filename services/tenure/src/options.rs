@@ -50,6 +50,12 @@ pub enum Command {
         #[command(subcommand)]
         command: OperatorCommand,
     },
+    /// The audit logs, as they stand in their databases; servers may be running.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// The keys of services that run in processes of their own.
     Keys {
         /// What to do.
@@ -70,6 +76,36 @@ pub enum OperatorCommand {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
+}
+
+/// What can be done with audit logs.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verifies every entry, every seal and the chain: exit code 0 when all are whole; 1 when not, and where the first
+    /// break is.
+    Verify {
+        /// Whose logs.
+        #[command(flatten)]
+        databases: AuditedDatabases,
+        /// Seals that `audit export` wrote earlier: each chain must begin with them, so that one that was rewritten shows.
+        #[arg(long, value_name = "FILE")]
+        seals: Option<PathBuf>,
+    },
+    /// Prints the seals, one JSON object on a line: to be kept where whoever can write the databases cannot.
+    Export {
+        /// Whose logs.
+        #[command(flatten)]
+        databases: AuditedDatabases,
+    },
+}
+
+/// Whose logs.
+#[derive(Debug, Args)]
+pub struct AuditedDatabases {
+    /// Files of SQLite, or addresses as the services have them; the three files of the data folder when left out. An
+    /// address with a password is better told by the variable.
+    #[arg(value_name = "DATABASE", env = "TENURE_DATABASE_URL", hide_env_values = true)]
+    pub databases: Vec<String>,
 }
 
 /// The keys of services that run in processes of their own.

@@ -34,6 +34,13 @@ CREATE UNIQUE INDEX change_log_by_position ON change_log (position);
 CREATE INDEX change_log_unpositioned ON change_log (entry) WHERE position IS NULL;
 CREATE INDEX change_log_by_transaction ON change_log (transaction_id);
 CREATE INDEX change_log_by_directory ON change_log (directory, position);
+-- For the audit log, newest first: only what has a position is listed, so that these cost the sequencer and no caller.
+CREATE INDEX change_log_by_time ON change_log (directory, event_time, position) WHERE position IS NOT NULL;
+CREATE INDEX change_log_by_actor ON change_log (directory, actor, event_time, position) WHERE position IS NOT NULL;
+CREATE INDEX change_log_by_action ON change_log (directory, action, event_time, position) WHERE position IS NOT NULL;
+CREATE INDEX change_log_by_target ON change_log (directory, resource, event_time, position) WHERE position IS NOT NULL;
+CREATE INDEX change_log_refused ON change_log (directory, event_time, position)
+    WHERE position IS NOT NULL AND outcome <> 'OK';
 
 CREATE TABLE change_log_head (
     id BIGINT PRIMARY KEY,
@@ -51,6 +58,8 @@ CREATE TABLE change_seals (
     seal BYTEA NOT NULL,
     seal_time BIGINT NOT NULL
 );
+-- For the seal of an entry.
+CREATE UNIQUE INDEX change_seals_by_last_position ON change_seals (last_position);
 
 CREATE TABLE refusals (
     directory UUID NOT NULL,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod batches;
 mod bookkeeping;
 mod change_log;
@@ -13,6 +14,7 @@ mod permits;
 mod reconnecting;
 mod sequencing;
 mod tls;
+mod verifying;
 
 use access::permission::BeActive;
 use access::{Call, Caller, Permit, SignedIn};

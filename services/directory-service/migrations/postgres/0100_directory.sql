@@ -3,9 +3,11 @@
 -- `locks` counts the transactions that took the row's lock first. It guards state, domains and liens.
 -- `activate_time` tells an abandoned directory from a deleted one: it is set once, and never taken back. `labels` and
 -- `exempted_principals` are JSON. What is deleted has its content as long as it has a `purge_time` (D-36).
+-- `display_name_key` is the name as it is compared and ordered: NFC, lower case (K32).
 CREATE TABLE directories (
     id UUID NOT NULL PRIMARY KEY,
     display_name TEXT COLLATE "C" NOT NULL,
+    display_name_key TEXT COLLATE "C" NOT NULL,
     initial_domain TEXT COLLATE "C" NOT NULL,
     primary_domain TEXT COLLATE "C" NOT NULL,
     region_code TEXT COLLATE "C" NOT NULL,
@@ -40,6 +42,14 @@ CREATE TABLE directory_moves (
     attempt_time BIGINT NOT NULL
 );
 CREATE INDEX directory_moves_by_attempt_time ON directory_moves (attempt_time);
+CREATE INDEX directories_by_display_name ON directories (display_name_key, create_time, id) WHERE state <> 'DELETED';
+-- The same with the deleted ones, and by state.
+CREATE INDEX all_directories_by_create_time ON directories (create_time, id);
+CREATE INDEX all_directories_by_display_name ON directories (display_name_key, create_time, id);
+CREATE INDEX directories_by_state ON directories (state, create_time, id);
+CREATE INDEX directories_by_state_and_name ON directories (state, display_name_key, create_time, id);
+CREATE INDEX directories_by_initial_domain ON directories (initial_domain);
+CREATE INDEX directories_by_primary_domain ON directories (primary_domain);
 
 CREATE TABLE domains (
     directory UUID NOT NULL,

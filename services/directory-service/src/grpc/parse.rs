@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use api::directory::v1::{
-    self, CreateDirectoryRequest, CreateLienRequest, DeleteLienRequest, ErrorReason, ListLiensRequest,
+    self, CreateDirectoryRequest, CreateLienRequest, DeleteLienRequest, ErrorReason, ListDirectoriesRequest,
+    ListLiensRequest,
 };
+use kernel::parse::both;
 use kernel::{DirectoryId, LienId, Parsed, RegionCode, Violations};
+use runtime::filter::{self, Allowed, FieldKind};
+use runtime::order_by;
 use runtime::page_token::page_size;
 use runtime::wire::read_timestamp;
 
@@ -14,7 +18,7 @@ use super::status::reason;
 use crate::domain::directory::{AgreementType, NewDirectory};
 use crate::domain::domain_name::{DomainName, DomainSuffix};
 use crate::domain::lien::{Blocker, Claim, Guarded, MOST_BLOCKERS, Restriction};
-use crate::use_cases::{CreateLien, DeleteLien, Page};
+use crate::use_cases::{CreateLien, DIRECTORY_ORDERS, DeleteLien, DirectoryList, Page};
 
 pub(super) const DIRECTORY: &str = "directories/*";
 const LIEN: &str = "directories/*/liens/*";
@@ -101,6 +105,38 @@ pub(super) fn page(size: i32, token: String) -> Parsed<Page> {
     let size = page_size(&mut violations, size);
     violations.finish()?;
     Ok(Page { size: size.expect(COMPLETE), token })
+}
+
+/// The states as the contract names them; a test compares them with it.
+const STATES: &[&str] = &[
+    "STATE_PROVISIONING",
+    "STATE_ACTIVE",
+    "STATE_SUSPENDING",
+    "STATE_SUSPENDED",
+    "STATE_DELETING",
+    "STATE_DELETED",
+];
+const DIRECTORY_FIELDS: &[Allowed] = &[
+    Allowed { field: "state", kind: FieldKind::Values(STATES) },
+    Allowed { field: "display_name", kind: FieldKind::Prefix },
+    Allowed { field: "initial_domain", kind: FieldKind::Prefix },
+    Allowed { field: "primary_domain", kind: FieldKind::Prefix },
+];
+
+pub(super) fn list_directories(message: ListDirectoriesRequest) -> Parsed<DirectoryList> {
+    let mut violations = Violations::new();
+    let size = page_size(&mut violations, message.page_size);
+    let conditions = filter::parse(&message.filter, DIRECTORY_FIELDS);
+    let order = order_by::parse(&message.order_by, DIRECTORY_ORDERS);
+    let (conditions, order) = violations.finish_with(both(conditions, order))?;
+    Ok(DirectoryList {
+        page: Page { size: size.expect(COMPLETE), token: message.page_token },
+        filter: message.filter,
+        conditions,
+        order_by: message.order_by,
+        order,
+        shows_deleted: message.show_deleted,
+    })
 }
 
 pub(super) fn lien_name(name: &str) -> Parsed<(DirectoryId, LienId)> {

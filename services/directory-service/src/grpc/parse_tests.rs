@@ -1,6 +1,7 @@
 //! Requests good and bad, and every violation that is told for the bad ones; no state is needed here.
 
 use super::*;
+use crate::domain::directory::State;
 use kernel::{Refusal, new_ids};
 
 fn suffix() -> DomainSuffix {
@@ -190,4 +191,33 @@ fn names_have_one_form() {
     assert_eq!(fields(&page(-1, String::new()).unwrap_err()), ["page_size"]);
     assert_eq!(fields(&domain("contoso.com.").unwrap_err()), ["domain"]);
     assert_eq!(domain("Contoso.COM").unwrap().as_str(), "contoso.com");
+}
+
+#[test]
+fn the_states_of_a_filter_are_those_of_the_contract() {
+    let specified = State::ALL.map(|state| super::super::present::state(state).as_str_name());
+    assert_eq!(STATES, specified);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_list_of_directories_is_told_at_once() {
+    let wrong = ListDirectoriesRequest {
+        page_size: -1,
+        filter: "owner = \"ada\"".to_owned(),
+        order_by: "name".to_owned(),
+        ..ListDirectoriesRequest::default()
+    };
+    assert_eq!(fields(&list_directories(wrong.clone()).unwrap_err()), ["page_size", "filter", "order_by"]);
+    let order = ListDirectoriesRequest { page_size: 0, filter: String::new(), ..wrong };
+    assert_eq!(list_directories(order).unwrap_err().reason(), kernel::reason::ORDER_BY_INVALID);
+    for refused in ["state = STATE_UNSPECIFIED", "state = ACTIVE", "display_name != \"a*\"", "labels = \"a\""]
+    {
+        let request =
+            ListDirectoriesRequest { filter: refused.to_owned(), ..ListDirectoriesRequest::default() };
+        assert_eq!(
+            list_directories(request).unwrap_err().reason(),
+            kernel::reason::FILTER_INVALID,
+            "{refused}"
+        );
+    }
 }

@@ -1,7 +1,8 @@
-//! The handlers of the three services: caller, parse, use case, present (S11).
+//! The handlers of the services of this context but the audit log's: caller, parse, use case, present (S11).
 
 use std::sync::Arc;
 
+use api::directory::v1::audit_service_server::{self, AuditServiceServer};
 use api::directory::v1::directory_service_server::{self, DirectoryService, DirectoryServiceServer};
 use api::directory::v1::domain_service_server::{self, DomainService, DomainServiceServer};
 use api::directory::v1::lien_service_server::{self, LienService, LienServiceServer};
@@ -15,7 +16,9 @@ use api::directory::v1::{
     ResumeDirectoryResponse, SuspendDirectoryRequest, SuspendDirectoryResponse, UndeleteDirectoryRequest,
     UndeleteDirectoryResponse, UpdateDirectoryRequest, UpdateDirectoryResponse,
 };
+use runtime::audit::AuditLog;
 use runtime::edge::Edge;
+use runtime::judge::RemoteJudge;
 use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 use tonic::{Request, Response, Status};
 
@@ -44,11 +47,13 @@ pub(crate) struct Handler {
     pub edge: Edge,
     /// The context's half.
     pub use_cases: Arc<UseCases>,
+    /// The context's audit log.
+    pub audit: AuditLog<RemoteJudge>,
     /// What all initial domains end with.
     pub suffix: DomainSuffix,
 }
 
-/// The three services of this context.
+/// The services of this context.
 pub(crate) fn routes(handler: Handler) -> Routes {
     let handler = Arc::new(handler);
     macro_rules! limited {
@@ -61,14 +66,16 @@ pub(crate) fn routes(handler: Handler) -> Routes {
     Routes::new(limited!(DirectoryServiceServer))
         .add_service(limited!(DomainServiceServer))
         .add_service(limited!(LienServiceServer))
+        .add_service(limited!(AuditServiceServer))
 }
 
-/// The full names of the three services, for health.
+/// The full names of the services, for health.
 pub(crate) fn service_names() -> Vec<&'static str> {
     vec![
         directory_service_server::SERVICE_NAME,
         domain_service_server::SERVICE_NAME,
         lien_service_server::SERVICE_NAME,
+        audit_service_server::SERVICE_NAME,
     ]
 }
 
@@ -132,8 +139,8 @@ impl DirectoryService for Handler {
         let caller = self.edge.caller(&request)?;
         let message = request.into_inner();
         let result = async {
-            let page = parse::page(message.page_size, message.page_token)?;
-            let (directories, next_page_token) = self.use_cases.list_directories(&caller, &page).await?;
+            let list = parse::list_directories(message)?;
+            let (directories, next_page_token) = self.use_cases.list_directories(&caller, &list).await?;
             let directories = directories.into_iter().map(present::directory).collect();
             Ok::<_, Refused>(ListDirectoriesResponse { directories, next_page_token })
         };

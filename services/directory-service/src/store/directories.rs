@@ -3,13 +3,14 @@
 use access::{Permission, Permit};
 use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp};
+use runtime::filter::folded;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::domain::directory::{AgreementType, Directory, Settings, State};
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     display_name: String,
     initial_domain: String,
@@ -40,6 +41,9 @@ macro_rules! columns {
         state_reason, create_time, update_time, activate_time, suspend_time, delete_time, purge_time, revision"
     };
 }
+
+/// The columns of a row that is read.
+pub(super) const COLUMNS: &str = columns!();
 
 /// Where a page of a list begins: behind this directory.
 pub(crate) type Position = (i64, DirectoryId);
@@ -73,25 +77,6 @@ pub(crate) async fn find(tx: &mut Tx, id: DirectoryId) -> Result<Option<Director
     row.map(Row::read).transpose()
 }
 
-/// The first statement of a page of all directories but the deleted ones; a test reads its plan.
-pub(crate) const PAGE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM directories WHERE state <> 'DELETED' AND (create_time, id) > ($1, $2)
-    ORDER BY create_time, id LIMIT $3"
-);
-
-/// Directories that are not deleted, oldest first, behind a position.
-pub(crate) async fn page(
-    tx: &mut Tx,
-    after: Option<Position>,
-    most: i64,
-) -> Result<Vec<Directory>, StoreError> {
-    let (time, id) = after.map_or((i64::MIN, Uuid::nil()), |(time, id)| (time, id.uuid()));
-    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(PAGE).bind(time).bind(id).bind(most).fetch_all(c).await)?;
-    rows.into_iter().map(Row::read).collect()
-}
-
 /// Inserts a directory under the permit's id; says whether that id was new.
 pub(crate) async fn insert<P: Permission>(
     tx: &mut Tx,
@@ -101,8 +86,8 @@ pub(crate) async fn insert<P: Permission>(
     let insert = concat!(
         "INSERT INTO directories (",
         columns!(),
-        ", locks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, 0)
+        ", display_name_key, locks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+            $18, $19, $20, $21, $22, 0)
         ON CONFLICT (id) DO NOTHING"
     );
     let (labels, exempted_principals) = texts(directory)?;
@@ -128,6 +113,7 @@ pub(crate) async fn insert<P: Permission>(
         .bind(directory.delete_time.map(Timestamp::micros))
         .bind(directory.purge_time.map(Timestamp::micros))
         .bind(directory.revision)
+        .bind(folded(&directory.display_name))
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;
@@ -145,7 +131,8 @@ pub(crate) async fn update<P: Permission>(
         "UPDATE directories SET display_name = $2, primary_domain = $3, language_code = $4, labels = $5,
             state = $6, members_may_create_subscriptions = $7, subscriptions_may_leave = $8,
             subscriptions_may_enter = $9, exempted_principals = $10, state_reason = $11, update_time = $12,
-            activate_time = $13, suspend_time = $14, delete_time = $15, purge_time = $16, revision = $17
+            activate_time = $13, suspend_time = $14, delete_time = $15, purge_time = $16, revision = $17,
+            display_name_key = $18
         WHERE id = $1";
     let (labels, exempted_principals) = texts(after)?;
     defer!(
@@ -167,7 +154,8 @@ pub(crate) async fn update<P: Permission>(
         after.suspend_time.map(Timestamp::micros),
         after.delete_time.map(Timestamp::micros),
         after.purge_time.map(Timestamp::micros),
-        after.revision
+        after.revision,
+        folded(&after.display_name)
     )?;
     Ok(())
 }
@@ -195,7 +183,7 @@ fn texts(directory: &Directory) -> Result<(String, String), StoreError> {
 }
 
 impl Row {
-    fn read(self) -> Result<Directory, StoreError> {
+    pub(super) fn read(self) -> Result<Directory, StoreError> {
         let name = |text: String| text.try_into().map_err(|_| StoreError::Corrupt("domain"));
         let state = State::ALL.into_iter().find(|state| state.as_str() == self.state);
         let agreement = AgreementType::ALL.into_iter().find(|kind| kind.as_str() == self.agreement_type);

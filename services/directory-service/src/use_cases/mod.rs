@@ -30,7 +30,7 @@ pub(crate) use create_lien::CreateLien;
 pub(crate) use delete_directory::{DeleteDirectory, Preflight};
 pub(crate) use delete_lien::DeleteLien;
 pub(crate) use move_directory::MoveDirectory;
-pub(crate) use queries::Page;
+pub(crate) use queries::{DIRECTORY_ORDERS, DirectoryList, Page};
 pub(crate) use update_directory::UpdateDirectory;
 
 /// The one creator of all operators' liens.

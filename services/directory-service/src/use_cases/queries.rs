@@ -4,6 +4,8 @@ use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomai
 use access::{Caller, Consistency, require, require_active};
 use database::read_one;
 use kernel::{DirectoryId, LienId};
+use runtime::filter::{Condition, Operator, folded};
+use runtime::order_by::{Offered, Order};
 use runtime::page_token::PageRequest;
 
 use super::{UseCases, require_everywhere};
@@ -12,6 +14,7 @@ use crate::domain::domain_name::DomainName;
 use crate::domain::lien::Lien;
 use crate::domain::refused::Refused;
 use crate::store;
+use crate::store::directory_lists::{self, Asked, By, Name, Narrowing};
 
 const LIST_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListDirectories";
 const LIST_MY_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListMyDirectories";
@@ -25,6 +28,27 @@ pub(crate) struct Page {
     /// The token of the page before, as received.
     pub token: String,
 }
+
+/// The list of all directories as parsed.
+#[derive(Debug, Clone)]
+pub(crate) struct DirectoryList {
+    pub page: Page,
+    /// The filter's text, which a page token is bound to.
+    pub filter: String,
+    pub conditions: Vec<Condition>,
+    /// The order's text, which a page token is bound to.
+    pub order_by: String,
+    /// One of [`DIRECTORY_ORDERS`].
+    pub order: Order,
+    /// Whether the deleted ones are listed, too.
+    pub shows_deleted: bool,
+}
+
+const CREATE_TIME: Offered = &["create_time"];
+
+/// The orders of the list of all directories; equal names are ordered by their creation, asked for or not.
+pub(crate) const DIRECTORY_ORDERS: &[Offered] =
+    &[CREATE_TIME, &["display_name"], &["display_name", "create_time"]];
 
 /// A part of a list, and the token of the next one; empty at the end.
 pub(super) type Part<T> = (Vec<T>, String);
@@ -42,14 +66,22 @@ impl UseCases {
     pub(crate) async fn list_directories(
         &self,
         caller: &Caller,
-        page: &Page,
+        list: &DirectoryList,
     ) -> Result<Part<Directory>, Refused> {
         require_everywhere::<ListDirectories>(caller, "directories")?;
         let actor = caller.actor();
-        let request = PageRequest { method: LIST_DIRECTORIES, actor: &actor, directory: None, scope: &[] };
-        let after = self.page_tokens.after_key(&request, &page.token)?;
-        let rows = read_one!(self.db, |tx| store::directories::page(tx, after, page.size + 1).await)?;
-        Ok(self.page_tokens.cut(&request, rows, page.size, position))
+        let scope = [&*list.filter, &*list.order_by, if list.shows_deleted { "with deleted" } else { "" }];
+        let request = PageRequest { method: LIST_DIRECTORIES, actor: &actor, directory: None, scope: &scope };
+        let asked = Asked {
+            narrowings: list.conditions.iter().filter_map(narrowing).collect(),
+            shows_deleted: list.shows_deleted,
+            by_name: list.order.fields != CREATE_TIME,
+            descending: list.order.descending,
+            after: self.page_tokens.after_key(&request, &list.page.token)?,
+            most: list.page.size + 1,
+        };
+        let rows = read_one!(self.db, |tx| directory_lists::page(tx, &asked).await)?;
+        Ok(self.page_tokens.cut(&request, rows, list.page.size, directory_lists::place))
     }
 
     /// `ListMyDirectories`: what identity says the caller belongs to, as far as it exists here.
@@ -135,6 +167,30 @@ impl UseCases {
         require::<P>(&self.judge, caller, directory, Consistency::AtMostFiveSeconds, now).await?;
         Ok(())
     }
+}
+
+/// What a condition compares with; which fields there are is decided where requests are parsed.
+fn narrowing(condition: &Condition) -> Option<Narrowing> {
+    let name = match condition.field {
+        "display_name" => Name::Display,
+        "initial_domain" => Name::InitialDomain,
+        "primary_domain" => Name::PrimaryDomain,
+        _ => {
+            let state = condition.value.strip_prefix("STATE_")?;
+            let state = State::ALL.into_iter().find(|known| known.as_str() == state)?;
+            return Some(Narrowing {
+                by: By::State(state),
+                negated: condition.operator == Operator::NotEquals,
+            });
+        }
+    };
+    let value = folded(&condition.value);
+    let (by, negated) = match condition.operator {
+        Operator::Equals => (By::Name(name, value), false),
+        Operator::NotEquals => (By::Name(name, value), true),
+        Operator::HasPrefix => (By::Prefix(name, value), false),
+    };
+    Some(Narrowing { by, negated })
 }
 
 const fn position(directory: &Directory) -> store::directories::Position {

@@ -67,7 +67,7 @@ impl World {
             settings: Settings::default(),
             write_limits: WriteLimits::default(),
         });
-        assert_eq!((built.parts.names.len(), built.workers.len()), (3, 4));
+        assert_eq!((built.parts.names.len(), built.workers.len()), (4, 4));
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
         Self { peer, identity, keys: [of_identity, of_subscription, operator], clock, database }
     }

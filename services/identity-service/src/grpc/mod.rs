@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here.
 
+mod audit_service;
 mod directory_role_service;
 mod directory_state_service;
 mod parse;
@@ -14,15 +15,18 @@ mod user_service;
 
 use std::sync::Arc;
 
+use api::identity::v1::audit_service_server::AuditServiceServer;
 use api::identity::v1::directory_role_service_server::DirectoryRoleServiceServer;
 use api::identity::v1::directory_state_service_server::DirectoryStateServiceServer;
 use api::identity::v1::session_service_server::SessionServiceServer;
 use api::identity::v1::sign_up_service_server::SignUpServiceServer;
 use api::identity::v1::user_service_server::UserServiceServer;
+use runtime::audit::AuditLog;
 use runtime::edge::Edge;
 use runtime::page_token::PageTokens;
 use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 
+use crate::judge::LocalJudge;
 use crate::use_cases::UseCases;
 
 /// Full names of the services, for health.
@@ -32,6 +36,7 @@ pub(crate) const NAMES: &[&str] = &[
     "tenure.identity.v1.UserService",
     "tenure.identity.v1.SessionService",
     "tenure.identity.v1.DirectoryRoleService",
+    "tenure.identity.v1.AuditService",
 ];
 
 /// What every handler has.
@@ -40,6 +45,7 @@ pub(crate) struct Handlers {
     pub(crate) edge: Arc<Edge>,
     pub(crate) use_cases: Arc<UseCases>,
     pub(crate) page_tokens: Arc<PageTokens>,
+    pub(crate) audit: Arc<AuditLog<LocalJudge>>,
 }
 
 macro_rules! sized {
@@ -58,5 +64,6 @@ impl Handlers {
             .add_service(sized!(SessionServiceServer, self.clone()))
             .add_service(sized!(DirectoryRoleServiceServer, self.clone()))
             .add_service(sized!(DirectoryStateServiceServer, self.clone()))
+            .add_service(sized!(AuditServiceServer, self.clone()))
     }
 }

@@ -1,7 +1,7 @@
 //! From messages to commands (S2): all violations at once; whether what is named exists is not asked here.
 
 use api::subscription::v1 as wire;
-use kernel::{DirectoryId, OrderId, Parsed, Refusal, SubscriptionId, Violations};
+use kernel::{DirectoryId, OrderId, Parsed, SubscriptionId, Violations};
 use runtime::filter::{self, Allowed, Condition, FieldKind, Operator};
 use runtime::page_token::page_size;
 
@@ -137,7 +137,7 @@ pub(super) fn list_products(request: wire::ListProductsRequest) -> Parsed<ListPr
     let mut violations = Violations::new();
     let page_size = page_size(&mut violations, request.page_size);
     let conditions = filter::parse(&request.filter, PRODUCT_FIELDS);
-    let conditions = with_filter(violations, conditions)?;
+    let conditions = violations.finish_with(conditions)?;
     Ok(ListProducts {
         page_size: page_size.expect(COMPLETE),
         page_token: request.page_token,
@@ -155,7 +155,7 @@ pub(super) fn list_offers(request: wire::ListOffersRequest) -> Parsed<ListOffers
     };
     let page_size = page_size(&mut violations, request.page_size);
     let conditions = filter::parse(&request.filter, OFFER_FIELDS);
-    let conditions = with_filter(violations, conditions)?;
+    let conditions = violations.finish_with(conditions)?;
     Ok(ListOffers {
         product,
         page_size: page_size.expect(COMPLETE),
@@ -190,7 +190,7 @@ pub(super) fn list_subscriptions(request: wire::ListSubscriptionsRequest) -> Par
         None
     };
     let page_size = page_size(&mut violations, request.page_size);
-    let conditions = with_filter(violations, conditions)?;
+    let conditions = violations.finish_with(conditions)?;
     Ok(ListSubscriptions {
         scope: scope.expect(COMPLETE),
         page_size: page_size.expect(COMPLETE),
@@ -213,17 +213,5 @@ fn offer(violations: &mut Violations, field: &str, name: &str) -> Option<OfferNa
 fn seat_count(violations: &mut Violations, seat_count: i32) {
     if seat_count < 0 {
         violations.add("seat_count", "must not be negative");
-    }
-}
-
-/// Ends a list's parsing: a filter that is not understood is told together with the other wrong fields.
-fn with_filter(violations: Violations, conditions: Parsed<Vec<Condition>>) -> Parsed<Vec<Condition>> {
-    match (violations.finish(), conditions) {
-        (Ok(()), conditions) => conditions,
-        (Err(others), Ok(_)) => Err(others),
-        (Err(others), Err(filter)) => {
-            let all = others.violations().iter().chain(filter.violations()).cloned().collect();
-            Err(Refusal::invalid_fields(all))
-        }
     }
 }

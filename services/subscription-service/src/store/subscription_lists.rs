@@ -2,9 +2,9 @@
 //!
 //! The state is judged from the stored instants (K27), in the order of whichever index serves the rest.
 
-use database::{StoreError, Tx, on};
+use database::statement::Statement;
+use database::{StoreError, Tx};
 use kernel::{DirectoryId, Timestamp};
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::subscriptions::{Row, select};
@@ -35,46 +35,42 @@ pub(crate) enum By {
     Owner(Owner),
 }
 
-/// What stands behind a parameter.
-#[derive(Debug)]
-enum Value {
-    Text(String),
-    Id(Uuid),
-    Time(i64),
-}
-
-/// The statement of a page, and the values to bind from `$5` on; they are bound, never written into it.
-fn statement(narrowings: &[Narrowing], now: Timestamp) -> (String, Vec<Value>) {
-    let mut text = select!("WHERE directory = $1 AND (create_time, id) > ($2, $3)").to_owned();
-    let mut values = Vec::new();
+/// The statement of a page.
+fn statement(
+    directory: DirectoryId,
+    narrowings: &[Narrowing],
+    now: Timestamp,
+    after: After,
+    most: i64,
+) -> Statement {
+    let mut statement = Statement::new(select!("WHERE directory = $1 AND (create_time, id) > ($2, $3)"));
+    statement.bind(directory.uuid());
+    statement.bind(after.0);
+    statement.bind(after.1);
     for Narrowing { by, negated } in narrowings {
-        let mut bind = |value| {
-            values.push(value);
-            format!("${}", values.len() + 4)
-        };
         let condition = match by {
-            By::Kind(kind) => format!("kind = {}", bind(Value::Text(kind.as_str().to_owned()))),
-            By::State(state) => state_is(*state, &bind(Value::Time(now.micros()))),
+            By::Kind(kind) => format!("kind = {}", statement.bind(kind.as_str())),
+            By::State(state) => state_is(*state, &statement.bind(now.micros())),
             By::Offer { product, offer } => {
-                let product = bind(Value::Text(product.clone()));
-                format!("product = {product} AND offer = {}", bind(Value::Text(offer.clone())))
+                let product = statement.bind(product.as_str());
+                format!("product = {product} AND offer = {}", statement.bind(offer.as_str()))
             }
             By::Owner(Owner::Directory) => "owner_user IS NULL".to_owned(),
             // Nothing is different from null: without this, what the directory owns would be in neither list.
             By::Owner(Owner::User(user)) if *negated => {
-                format!("owner_user IS NOT NULL AND owner_user = {}", bind(Value::Id(user.uuid())))
+                format!("owner_user IS NOT NULL AND owner_user = {}", statement.bind(user.uuid()))
             }
-            By::Owner(Owner::User(user)) => format!("owner_user = {}", bind(Value::Id(user.uuid()))),
+            By::Owner(Owner::User(user)) => format!("owner_user = {}", statement.bind(user.uuid())),
         };
-        text.push_str(if *negated { " AND NOT (" } else { " AND (" });
-        text.push_str(&condition);
-        text.push(')');
+        statement.push(&format!(" AND {}({condition})", if *negated { "NOT " } else { "" }));
     }
     let directory_owns =
         |narrowing: &Narrowing| !narrowing.negated && matches!(narrowing.by, By::Owner(Owner::Directory));
     // Where all owners are null, it is the same order; PostgreSQL does not see that by itself.
     let owner = if narrowings.iter().any(directory_owns) { "owner_user, " } else { "" };
-    (format!("{text} ORDER BY {owner}create_time, id LIMIT $4"), values)
+    let most = statement.bind(most);
+    statement.push(&format!(" ORDER BY {owner}create_time, id LIMIT {most}"));
+    statement
 }
 
 /// `Lifecycle::state_at`, of rows. The plus keeps the index by the end, which has no list's order, out of the plans.
@@ -96,19 +92,7 @@ pub(crate) async fn page(
     after: After,
     most: i64,
 ) -> Result<Vec<Subscription>, StoreError> {
-    let (text, values) = statement(narrowings, now);
-    let rows: Vec<Row> = on!(tx, |c| {
-        let mut query =
-            sqlx::query_as(AssertSqlSafe(text)).bind(directory.uuid()).bind(after.0).bind(after.1).bind(most);
-        for value in values {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Id(id) => query.bind(id),
-                Value::Time(micros) => query.bind(micros),
-            };
-        }
-        query.fetch_all(c).await
-    })?;
+    let rows: Vec<Row> = statement(directory, narrowings, now, after, most).fetch_all(tx).await?;
     rows.into_iter().map(Row::subscription).collect()
 }
 
@@ -120,6 +104,11 @@ mod tests {
     use test_support::plan::assert_seeks;
 
     use super::*;
+
+    fn text(narrowings: &[Narrowing]) -> String {
+        let directory = DirectoryId::from_uuid(new_ids::derive(&["contoso"]));
+        statement(directory, narrowings, START, (0, Uuid::nil()), 50).text().to_owned()
+    }
 
     fn narrowing(by: By) -> Narrowing {
         Narrowing { by, negated: false }
@@ -139,13 +128,11 @@ mod tests {
         ];
         for (by, index) in cases {
             let narrowings: Vec<_> = by.map(narrowing).into_iter().collect();
-            let (select, _) = statement(&narrowings, START);
-            assert_seeks(&database.db, &select, index, "create_time, id").await;
+            assert_seeks(&database.db, &text(&narrowings), index, "create_time, id").await;
             // The state narrows what the index gives, in the index's order.
             for state in State::ALL {
                 let narrowings = [narrowings.clone(), vec![narrowing(By::State(state))]].concat();
-                let (select, _) = statement(&narrowings, START);
-                assert_seeks(&database.db, &select, index, "create_time, id").await;
+                assert_seeks(&database.db, &text(&narrowings), index, "create_time, id").await;
             }
         }
     }

@@ -14,6 +14,7 @@ use api::subscription::v1::{
 };
 use database::on;
 use kernel::{DirectoryId, Principal, ServiceAccountId, SessionId, UserId, new_ids};
+use runtime::audit::AuditLog;
 use runtime::edge::{Edge, WriteLimits};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
@@ -121,7 +122,13 @@ impl World {
         };
         let ids = test_support::ids::seeded(7);
         let edge = Edge::new(Service::Subscription, clock.clock(), ids, &key, database.db.clone(), limits);
-        Self { database, clock, handler: Handler { edge, use_cases }, scripted: script }
+        let audit = AuditLog::new(
+            database.db.clone(),
+            use_cases.judge.clone(),
+            use_cases.page_tokens.clone(),
+            clock.clock(),
+        );
+        Self { database, clock, handler: Handler { edge, use_cases, audit }, scripted: script }
     }
 
     pub(super) fn script(&self) -> MutexGuard<'_, Script> {
