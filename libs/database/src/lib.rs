@@ -28,9 +28,6 @@ mod url;
 pub mod verify;
 mod writer;
 
-/// For [`defer!`], wherever it is used.
-#[doc(hidden)]
-pub use ::sqlx;
 pub use commits::CommitObserver;
 pub use connect::{Db, OpenError, Settings};
 #[doc(hidden)]

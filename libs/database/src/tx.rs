@@ -88,7 +88,7 @@ macro_rules! defer {
                 Ok(())
             }),
             $crate::TxEngine::Postgres(transaction) => {
-                $crate::sqlx::query($sql)$(.bind($value))+.execute(transaction.connection()).await.map(|_| ())
+                ::sqlx::query($sql)$(.bind($value))+.execute(transaction.connection()).await.map(|_| ())
             }
         }
     };

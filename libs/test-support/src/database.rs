@@ -5,7 +5,7 @@
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use database::{Db, Migrations, Settings, on};
+use database::{Db, Migrations, Settings, Tx, on};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -93,6 +93,11 @@ pub async fn foundation() -> TestDatabase {
 pub async fn number(db: &Db, select: &'static str) -> i64 {
     let mut tx = db.read().await.expect("a test database reads");
     on!(&mut tx, |c| sqlx::query_scalar(select).fetch_one(c).await).expect("the statement is good")
+}
+
+/// The number and the text that a statement finds.
+pub async fn number_and_text(tx: &mut Tx, select: &'static str) -> (i64, String) {
+    on!(tx, |c| sqlx::query_as(select).fetch_one(c).await).expect("the statement is good")
 }
 
 /// The address of a database on the tests' server.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use database::{on, snapshot};
+use database::snapshot;
 use test_support::client::founded;
+use test_support::database::number_and_text;
 
 use crate::process::{Running, run, tenure};
 
@@ -47,8 +48,7 @@ async fn an_entry(file: &Path) -> (i64, Vec<u8>) {
     let url = format!("sqlite:{}", file.display()).parse().unwrap();
     let mut tx = snapshot(&url).await.unwrap();
     let select = "SELECT position, kind || after FROM change_log WHERE kind = 'CREATED' ORDER BY LENGTH(after) LIMIT 1";
-    let (position, needle): (i64, String) =
-        on!(&mut tx, |c| sqlx::query_as(select).fetch_one(c).await).unwrap();
+    let (position, needle) = number_and_text(&mut tx, select).await;
     (position, needle.into_bytes())
 }
 
