@@ -43,14 +43,17 @@ impl Decoder for Bytes {
     }
 }
 
-/// Calls one method.
+/// Calls one method; of a stream, the first message is the answer.
 pub(crate) async fn call(
     peer: Peer,
     path: &str,
     request: Request<Vec<u8>>,
 ) -> Result<Response<Vec<u8>>, Status> {
-    let mut client = tonic::client::Grpc::new(peer);
+    let mut client = tonic::client::Grpc::new(peer.streaming());
     client.ready().await.map_err(|_| Status::unknown("the peer is not ready"))?;
     let path: PathAndQuery = path.parse().expect("a method's path is a path");
-    client.unary(request, path, Bytes).await
+    let (metadata, mut messages, extensions) =
+        client.server_streaming(request, path, Bytes).await?.into_parts();
+    let message = messages.message().await?.ok_or_else(|| Status::unknown("no message and no error"))?;
+    Ok(Response::from_parts(metadata, message, extensions))
 }

@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) keys: KeyFolder,
     pub(crate) embedded: Embedded,
     pub(crate) databases: Databases,
+    deps: Deps,
     people: People,
     _stores: [TestDatabase; 3],
     _folder: TempDir,
@@ -74,7 +75,7 @@ impl World {
             subscription: wire(&embedded.subscription),
             ids: seeded(2),
         };
-        Self { clock, keys, embedded, databases, people, _stores: stores, _folder: folder }
+        Self { clock, keys, embedded, databases, deps, people, _stores: stores, _folder: folder }
     }
 
     pub(crate) fn directory_peer(&self) -> Peer {
@@ -85,6 +86,11 @@ impl World {
     }
     pub(crate) fn subscription_peer(&self) -> Peer {
         Peer::in_process(self.embedded.subscription.clone())
+    }
+
+    /// The three services once more on the same databases, as after a restart or in another replica.
+    pub(crate) fn restarted(&self) -> Embedded {
+        Embedded::build(&Deps { ids: seeded(3), ..self.deps.clone() }, &self.keys)
     }
 
     /// Where contests are held.

@@ -7,6 +7,9 @@ use crate::guards::domain_does_no_io::{root, sources};
 
 /// Where rows are written that no right guards, or a permit is minted that nobody asked for.
 const LISTED: &[&str] = &[
+    // Retention of the change log, and whose turn it is to follow a feed (K13, K14).
+    "libs/database/src/feed.rs: commit_bookkeeping",
+    "libs/database/src/follower.rs: commit_bookkeeping",
     // The halves of liens: what relies on them is guarded by the permit of its own transaction (K11).
     "libs/database/src/hold.rs: commit_bookkeeping",
     // The refusal itself is what is written (K15).
@@ -28,6 +31,9 @@ const LISTED: &[&str] = &[
     // The first user of a directory, made before there is anybody who could allow it (D-01).
     "services/identity-service/src/use_cases/sign_up.rs: commit_bookkeeping",
     "services/identity-service/src/use_cases/sign_up.rs: for_newcomer",
+    // What a feed tells of directories (K12, K14).
+    "services/identity-service/src/workers/follow_directories.rs: for_worker",
+    "services/subscription-service/src/workers/follow_directories.rs: for_worker",
     // Sweeps.
     "services/identity-service/src/workers/mod.rs: commit_bookkeeping",
     // Letting go of a hold under which nothing is left (K11).

@@ -20,8 +20,12 @@ const REVIEWED: &[&str] = &[
     "identity-service → tenure.directory.v1.DirectoryService/ActivateDirectory",
     "identity-service → tenure.directory.v1.DirectoryService/CreateDirectory",
     "identity-service → tenure.directory.v1.DirectoryService/GetDirectory",
+    "identity-service → tenure.directory.v1.DirectoryService/ListDirectoryChanges",
+    "identity-service → tenure.directory.v1.DirectoryService/WatchDirectories",
     "identity-service → tenure.directory.v1.DomainService/ResolveDomain",
     "subscription-service → tenure.directory.v1.DirectoryService/GetDirectory",
+    "subscription-service → tenure.directory.v1.DirectoryService/ListDirectoryChanges",
+    "subscription-service → tenure.directory.v1.DirectoryService/WatchDirectories",
     "subscription-service → tenure.directory.v1.LienService/CreateLien",
     "subscription-service → tenure.directory.v1.LienService/DeleteLien",
     "subscription-service → tenure.identity.v1.DirectoryRoleService/CheckDirectoryRole",
@@ -125,6 +129,7 @@ async fn what_a_peer_calls_calls_no_peer() {
 }
 
 /// A request that the method understands.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn message(path: &str, ada: &crate::world::Person) -> Vec<u8> {
     use api::directory::v1 as directory;
     use api::identity::v1 as identity;
@@ -161,6 +166,16 @@ fn message(path: &str, ada: &crate::world::Person) -> Vec<u8> {
         }
         .encode_to_vec(),
         "GetDirectory" => directory::GetDirectoryRequest { name: ada.directory.clone() }.encode_to_vec(),
+        "ListDirectoryChanges" => directory::ListDirectoryChangesRequest {
+            start: Some(directory::list_directory_changes_request::Start::Now(true)),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "WatchDirectories" => directory::WatchDirectoriesRequest {
+            start: Some(directory::watch_directories_request::Start::Now(true)),
+            ..Default::default()
+        }
+        .encode_to_vec(),
         "ResolveDomain" => {
             directory::ResolveDomainRequest { domain: "contoso.tenure.internal".to_owned() }.encode_to_vec()
         }

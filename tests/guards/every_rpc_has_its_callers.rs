@@ -48,7 +48,9 @@ const TABLE: &[Row] = &[
     row("directory.v1.DirectoryService/CreateDirectory", MISSING, DENIED, DENIED, DENIED, DENIED),
     row("directory.v1.DirectoryService/GetDirectory", MISSING, DENIED, OK, REVOKED, OK),
     row("directory.v1.DirectoryService/ListDirectories", MISSING, DENIED, DENIED, DENIED, OK),
+    row("directory.v1.DirectoryService/ListDirectoryChanges", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.DirectoryService/ListMyDirectories", MISSING, OK, OK, REVOKED, DENIED),
+    row("directory.v1.DirectoryService/WatchDirectories", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.DomainService/ResolveDomain", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/CreateLien", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/DeleteLien", MISSING, DENIED, DENIED, DENIED, OK),
@@ -172,6 +174,16 @@ fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
         "GetDirectory" => directory::GetDirectoryRequest { name: parent }.encode_to_vec(),
         "ListDirectories" => directory::ListDirectoriesRequest::default().encode_to_vec(),
         "ListMyDirectories" => directory::ListMyDirectoriesRequest::default().encode_to_vec(),
+        "ListDirectoryChanges" => directory::ListDirectoryChangesRequest {
+            start: Some(directory::list_directory_changes_request::Start::Now(true)),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "WatchDirectories" => directory::WatchDirectoriesRequest {
+            start: Some(directory::watch_directories_request::Start::Now(true)),
+            ..Default::default()
+        }
+        .encode_to_vec(),
         "ResolveDomain" => {
             directory::ResolveDomainRequest { domain: "contoso.tenure.internal".to_owned() }.encode_to_vec()
         }

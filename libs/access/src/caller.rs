@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kernel::{DirectoryId, Principal, Refusal, SessionId, reason};
+use kernel::{DirectoryId, Principal, Refusal, SessionId, Timestamp, reason};
 
 /// The three services, as they name themselves in service tokens (K6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +101,10 @@ impl Caller {
         self.signed_in().ok_or_else(|| Refusal::permission_denied("a signed-in principal", self.actor()))
     }
 }
+
+/// When the time of a request's token is over, beside its [`Authentication`]: for answers that last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenEnd(pub Timestamp);
 
 /// What the authentication layer found out about a request; handlers read it through [`Authentication::caller`].
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use keys::{FetchKeys, KeySet, PublicKey};
-pub use verifier::{TokenVerifier, Trust};
+pub use verifier::{TokenVerifier, Trust, expired};
 
 /// The longest life of a service token (K6).
 pub const SERVICE_TOKEN_LIFETIME: Duration = Duration::from_mins(5);

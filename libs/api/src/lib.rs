@@ -52,6 +52,19 @@ pub fn method_paths() -> Vec<String> {
     paths
 }
 
+/// As [`method_paths`], of the methods that answer with a stream.
+pub fn streaming_method_paths() -> Vec<String> {
+    let mut paths = Vec::new();
+    for file in descriptor_set().file.iter().filter(|file| file.package().starts_with("tenure.")) {
+        for service in &file.service {
+            let streaming = service.method.iter().filter(|method| method.server_streaming());
+            let path = |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
+            paths.extend(streaming.map(|method| path(method.name())));
+        }
+    }
+    paths
+}
+
 /// Each service of the contract with the names of its methods.
 fn services() -> impl Iterator<Item = (String, Vec<String>)> {
     let ours = descriptor_set().file.into_iter().filter(|file| file.package().starts_with("tenure."));

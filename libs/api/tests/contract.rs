@@ -16,6 +16,8 @@ const SERVICES: &[(&str, &[&str])] = &[
             "GetDirectory",
             "ListDirectories",
             "ListMyDirectories",
+            "WatchDirectories",
+            "ListDirectoryChanges",
         ],
     ),
     ("tenure.directory.v1.DomainService", &["ResolveDomain"]),
@@ -44,7 +46,7 @@ const SERVICES: &[(&str, &[&str])] = &[
 /// The first number of the reasons that belong to one package alone.
 const FIRST_OWN_NUMBER: i32 = 50;
 /// The last number of the reasons that every package has.
-const LAST_COMMON_NUMBER: i32 = 22;
+const LAST_COMMON_NUMBER: i32 = 26;
 
 /// One rpc as the guards see it.
 struct Rpc {
@@ -195,13 +197,14 @@ fn every_reason_an_rpc_lists_exists_in_its_package_with_that_code() {
 #[test]
 fn every_rpc_names_the_common_sets_that_its_request_calls_for() {
     for rpc in rpcs() {
-        let expected =
-            match (rpc.request_fields.contains("page_token"), rpc.request_fields.contains("request_id")) {
-                (false, false) => "common set C",
-                (true, false) => "common sets C and L",
-                (false, true) => "common sets C and W",
-                (true, true) => panic!("{}: lists and writes", rpc.path),
-            };
+        let has = |field| rpc.request_fields.contains(field);
+        let expected = match (has("page_token"), has("request_id"), has("resume_token")) {
+            (false, false, false) => "common set C",
+            (true, false, false) => "common sets C and L",
+            (false, true, false) => "common sets C and W",
+            (false, false, true) => "common sets C and F",
+            _ => panic!("{}: lists, writes or follows at once", rpc.path),
+        };
         assert_eq!(rpc.common_sets(), expected, "{}", rpc.path);
         assert_eq!(rpc.error_lines().len(), rpc.errors().len() + 1, "{}: a line of another form", rpc.path);
     }
@@ -247,6 +250,7 @@ fn every_reason_tells_code_metadata_and_what_to_do() {
         "INTERNAL",
         "INVALID_ARGUMENT",
         "NOT_FOUND",
+        "OUT_OF_RANGE",
         "PERMISSION_DENIED",
         "RESOURCE_EXHAUSTED",
         "UNAUTHENTICATED",

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::commits::{CommitObserver, Commits};
 use crate::error::{StoreError, connection_is_gone};
+use crate::feed;
 use crate::migrate::Migrations;
 use crate::on;
 use crate::read_one::Reads;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub postgres_connections: u32,
     /// How SQLite's writer makes batches of units.
     pub batching: Batching,
+    /// How long positioned changes are kept; less than [`feed::LEAST_RETENTION`] counts as that.
+    pub change_retention: Duration,
 }
 
 impl Settings {
@@ -39,7 +42,12 @@ impl Settings {
 
     /// The defaults for this address.
     pub const fn at(url: DatabaseUrl) -> Self {
-        Self { url, postgres_connections: Self::POSTGRES_CONNECTIONS, batching: Batching::DEFAULT }
+        Self {
+            url,
+            postgres_connections: Self::POSTGRES_CONNECTIONS,
+            batching: Batching::DEFAULT,
+            change_retention: feed::LEAST_RETENTION,
+        }
     }
 }
 
@@ -71,6 +79,7 @@ pub struct Db {
     engine: Arc<Engine>,
     commits: Commits,
     tasks: TaskTracker,
+    change_retention: Duration,
 }
 
 impl Db {
@@ -97,7 +106,8 @@ impl Db {
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), commits, tasks })
+        let change_retention = settings.change_retention.max(feed::LEAST_RETENTION);
+        Ok(Self { engine: Arc::new(engine), commits, tasks, change_retention })
     }
 
     /// A read-only transaction: one snapshot for all its statements.
@@ -121,6 +131,11 @@ impl Db {
     /// It is told the directories that the transaction noted; it must neither block nor panic.
     pub fn on_commit(&self, observer: CommitObserver) {
         self.commits.observe(observer);
+    }
+
+    /// How long positioned changes are kept.
+    pub const fn change_retention(&self) -> Duration {
+        self.change_retention
     }
 
     /// Whether the database answers now, to readers and to a writer.
@@ -191,12 +206,18 @@ impl Db {
         match (self.engine.as_ref(), writing) {
             (Engine::Sqlite(sqlite), true) => Ok(Tx::sqlite(sqlite.write().await?, self.ends())),
             (Engine::Sqlite(sqlite), false) => Ok(Tx::sqlite(sqlite.read().await?, self.ends())),
-            (Engine::Postgres(pool), true) => {
-                Ok(Tx::postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?, self.ends()))
-            }
-            (Engine::Postgres(pool), false) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::postgres(pool.begin_with(begin).await?, self.ends()))
+            (Engine::Postgres(pool), writing) => {
+                let begin = if writing {
+                    "BEGIN ISOLATION LEVEL READ COMMITTED"
+                } else {
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                };
+                // In a task of its own: were it dropped between BEGIN and its answer, the driver would take the
+                // connection for one without a transaction, and the next user would write in a read-only one.
+                let pool = pool.clone();
+                let spawned = self.tasks.spawn(async move { pool.begin_with(begin).await });
+                let transaction = spawned.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?;
+                Ok(Tx::postgres(transaction, self.ends()))
             }
         }
     }

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The permit is older than a commit may rely on (K7).
     #[error("the permit is stale")]
     PermitStale,
+    /// What a peer answered is older than what its feed has told since (K12).
+    #[error("a peer's answer was overtaken")]
+    AnswerOvertaken,
     /// A hold that the transaction relies on is not held (K11).
     #[error("the hold is not held")]
     HoldLost,
@@ -51,7 +54,7 @@ impl StoreError {
 
     /// Whether judging and asking peers anew can help.
     pub const fn wants_new_start(&self) -> bool {
-        matches!(self, Self::PermitStale | Self::HoldLost)
+        matches!(self, Self::PermitStale | Self::HoldLost | Self::AnswerOvertaken)
     }
 }
 
@@ -156,7 +159,10 @@ fn is_farewell(state: &str) -> bool {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) | StoreError::PermitStale | StoreError::HoldLost => Self::new(
+            StoreError::Conflict(_)
+            | StoreError::PermitStale
+            | StoreError::HoldLost
+            | StoreError::AnswerOvertaken => Self::new(
                 Code::Aborted,
                 reason::WRITE_CONFLICT,
                 "others wrote at the same time; read again and retry",

@@ -1,4 +1,4 @@
-//! One SQL text, two databases: transactions, retry, idempotency, the change log, holds.
+//! One SQL text, two databases: transactions, retry, idempotency, the change log and its feed, holds.
 //!
 //! Knows no business rule; which rows a use case writes is told in its service's `store/`.
 
@@ -9,6 +9,8 @@ mod connect;
 mod deferred;
 mod error;
 pub mod fail_point;
+pub mod feed;
+pub mod follower;
 pub mod hold;
 pub mod idempotency;
 mod migrate;

@@ -85,7 +85,7 @@ pub async fn bookkeeping<T, E: Failure, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Repeats judging, asking peers and writing when what was relied on did not last: the permit, a hold.
+/// Repeats judging, asking peers and writing when what was relied on did not last: the permit, a hold, a peer's answer.
 pub async fn start_over<T, E: Failure, F: Future<Output = Result<T, E>>>(
     start: impl Fn() -> F,
 ) -> Result<T, E> {

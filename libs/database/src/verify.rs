@@ -17,7 +17,7 @@ use crate::tx::Tx;
 pub enum Verified {
     /// All sealed entries are as they were written.
     Intact {
-        /// How many entries are sealed.
+        /// How many entries are sealed and kept.
         entries: i64,
         /// How many are committed and not sealed yet.
         unsealed: i64,
@@ -57,10 +57,11 @@ struct Row {
     digest: Vec<u8>,
 }
 
-/// Verifies a whole change log, batch by batch, in one snapshot.
+/// Verifies all of a change log that is kept, batch by batch, in one snapshot.
 pub async fn verify(db: &Db) -> Result<Verified, StoreError> {
     let mut tx = db.read().await?;
-    let (mut previous, mut position, mut number) = (Vec::new(), 0, 0);
+    let Some(swept) = swept(&mut tx).await? else { return Ok(Verified::Broken { position: 1 }) };
+    let (mut previous, mut position, mut number) = (swept.seal.clone(), swept.position, swept.number);
     while let Some(seal) = next_seal(&mut tx, number).await? {
         if seal.number != number + 1 || seal.first_position != position + 1 {
             return Ok(Verified::Broken { position: position + 1 });
@@ -75,12 +76,12 @@ pub async fn verify(db: &Db) -> Result<Verified, StoreError> {
     }
     let sealed =
         count(&mut tx, "SELECT CAST(COUNT(*) AS BIGINT) FROM change_log WHERE position IS NOT NULL").await?;
-    if sealed != position {
+    if sealed != position - swept.position {
         return Ok(Verified::Broken { position: position + 1 });
     }
     let unsealed =
         count(&mut tx, "SELECT CAST(COUNT(*) AS BIGINT) FROM change_log WHERE position IS NULL").await?;
-    Ok(Verified::Intact { entries: position, unsealed })
+    Ok(Verified::Intact { entries: sealed, unsealed })
 }
 
 /// The first position of a batch that is not as it was written; the batch's first when only the seal is wrong.
@@ -102,6 +103,25 @@ async fn first_broken(tx: &mut Tx, seal: &Seal, previous: &[u8]) -> Result<Optio
     let recomputed = seal_of(previous, seal.number, seal.first_position, seal.last_position, &seal.root);
     let intact = root.finish().as_ref() == seal.root && recomputed.as_slice() == seal.chained;
     Ok((!intact).then_some(seal.first_position))
+}
+
+/// The end of the part that was swept, to which the rest is chained.
+struct Swept {
+    position: i64,
+    number: i64,
+    seal: Vec<u8>,
+}
+
+/// Where the chain begins; `None` when the seal is missing that it hangs on.
+async fn swept(tx: &mut Tx) -> Result<Option<Swept>, StoreError> {
+    let select = "SELECT head.swept_position, head.swept_seal_number, there.seal FROM change_log_head AS head
+        LEFT JOIN change_seals AS there
+            ON there.number = head.swept_seal_number AND there.last_position = head.swept_position
+        WHERE head.id = 1";
+    let (position, number, seal): (i64, i64, Option<Vec<u8>>) =
+        on!(tx, |c| sqlx::query_as(select).fetch_one(c).await)?;
+    let seal = if number == 0 && position == 0 { Some(Vec::new()) } else { seal };
+    Ok(seal.map(|seal| Swept { position, number, seal }))
 }
 
 async fn next_seal(tx: &mut Tx, after: i64) -> Result<Option<Seal>, StoreError> {

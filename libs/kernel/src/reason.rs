@@ -75,4 +75,12 @@ common! {
     WRITE_CONFLICT,
     /// The commit was sent and its answer lost.
     COMMIT_OUTCOME_UNKNOWN,
+    /// What comes behind a token of a feed is not kept any more, or not in this history.
+    RESUME_TOKEN_EXPIRED,
+    /// The token was not made for this feed of this log.
+    RESUME_TOKEN_INVALID,
+    /// A watcher reads more slowly than changes come.
+    WATCHER_TOO_SLOW,
+    /// Too many watchers of one caller.
+    WATCHER_QUOTA,
 }

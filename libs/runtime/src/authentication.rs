@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use access::caller::Authentication;
+use access::caller::{Authentication, TokenEnd};
 use access::token::TokenVerifier;
 use access::{Caller, calls};
 use http::header::AUTHORIZATION;
@@ -36,28 +36,32 @@ impl Authenticator {
     where
         R: Future<Output = Response<Body>>,
     {
-        let authentication = self.authenticate(request.headers()).await;
+        let (authentication, end) = self.authenticate(request.headers()).await;
         match admit(request.uri().path(), &authentication) {
             Ok(()) => {
                 request.extensions_mut().insert(authentication);
+                if let Some(end) = end {
+                    request.extensions_mut().insert(end);
+                }
                 rest(request).await
             }
             Err(refusal) => status_in(self.domain, &refusal, None).into_http(),
         }
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Authentication {
+    async fn authenticate(&self, headers: &HeaderMap) -> (Authentication, Option<TokenEnd>) {
         match bearer(headers) {
-            Ok(None) => Authentication::Anonymous,
+            Ok(None) => (Authentication::Anonymous, None),
             Ok(Some(token)) => {
                 // K21: keys that do not come in time are told as such, before the deadline tells nothing but itself.
-                let verified = tokio::time::timeout(deadline::for_peer(), self.verifier.verify(token)).await;
+                let verifying = self.verifier.verify_until(token);
+                let verified = tokio::time::timeout(deadline::for_peer(), verifying).await;
                 match verified.unwrap_or_else(|_| Err(Refusal::dependency_unavailable("identity-service"))) {
-                    Ok(caller) => Authentication::Known(caller),
-                    Err(refusal) => Authentication::Rejected(refusal),
+                    Ok((caller, end)) => (Authentication::Known(caller), Some(TokenEnd(end))),
+                    Err(refusal) => (Authentication::Rejected(refusal), None),
                 }
             }
-            Err(refusal) => Authentication::Rejected(refusal),
+            Err(refusal) => (Authentication::Rejected(refusal), None),
         }
     }
 }

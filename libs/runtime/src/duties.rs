@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use database::{Db, idempotency, sequencer};
+use database::{Db, feed, idempotency, sequencer};
 use kernel::Clock;
 
 use crate::worker::Worker;
@@ -31,6 +31,18 @@ pub fn sweep_answers(name: &'static str, db: &Db, clock: &Clock) -> Worker {
         let (db, now) = (db.clone(), clock.now());
         async move {
             idempotency::sweep(&db, now).await?;
+            Ok(false)
+        }
+    })
+}
+
+/// Removes changes that were kept long enough (P-13).
+pub fn sweep_changes(name: &'static str, db: &Db, clock: &Clock) -> Worker {
+    let (db, clock) = (db.clone(), clock.clone());
+    Worker::new(name, SWEEP_EVERY, move || {
+        let (db, now) = (db.clone(), clock.now());
+        async move {
+            feed::sweep(&db, now).await?;
             Ok(false)
         }
     })

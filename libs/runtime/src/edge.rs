@@ -7,7 +7,7 @@ mod write_limits;
 
 use std::sync::Arc;
 
-use access::caller::Authentication;
+use access::caller::{Authentication, TokenEnd};
 use access::service_key::PrivateKey;
 use access::{Call, Caller, Service};
 use aws_lc_rs::hmac;
@@ -72,6 +72,11 @@ impl Edge {
     /// The caller, or UNAUTHENTICATED.
     pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         authentication(request).caller().cloned().map_err(|refusal| self.status(&refusal))
+    }
+
+    /// When the time of the caller's token is over; for answers that last.
+    pub fn token_end<T>(&self, request: &Request<T>) -> Option<Timestamp> {
+        request.extensions().get::<TokenEnd>().map(|end| end.0)
     }
 
     /// The caller if there is one; a token that is no good is an error all the same.

@@ -1,6 +1,6 @@
 //! A transport to another service, the same for a remote one and for one in this process; it never retries.
 //!
-//! An answer is collected before it is handed on, so that the deadline covers it whole: for unary methods only.
+//! An answer is collected before it is handed on, so that the deadline covers it whole; a stream only when asked for.
 
 mod error;
 mod speaker;
@@ -64,6 +64,8 @@ type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 pub struct Peer {
     transport: Transport,
     speaker: Option<Arc<Speaker>>,
+    /// Whether answers are handed on as they come.
+    streaming: bool,
 }
 
 impl Peer {
@@ -118,6 +120,13 @@ impl Peer {
         self
     }
 
+    /// For answers that are streams: handed on as they come, for as long as they come. The deadline covers the beginning
+    /// alone; whoever reads bounds the rest.
+    #[must_use]
+    pub fn streaming(self) -> Self {
+        Self { streaming: true, ..self }
+    }
+
     /// A peer behind any service that answers gRPC; a transport's own failure is a `Status` too.
     pub fn of<S>(service: S) -> Self
     where
@@ -125,7 +134,7 @@ impl Peer {
         S: Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        Self { transport: BoxCloneSyncService::new(service), speaker: None }
+        Self { transport: BoxCloneSyncService::new(service), speaker: None, streaming: false }
     }
 }
 
@@ -172,7 +181,8 @@ async fn answer(peer: Peer, mut request: Request<Body>) -> Result<Response<Body>
             request.headers_mut().insert(name, value);
         }
     };
-    set(HeaderName::from_static(GRPC_TIMEOUT), Some(timeout_header(granted)));
+    let timeout = (!peer.streaming).then(|| timeout_header(granted));
+    set(HeaderName::from_static(GRPC_TIMEOUT), timeout);
     set(HeaderName::from_static(TRACEPARENT), outgoing_traceparent());
     set(X_REQUEST_ID, request_id_header());
     if let Some(speaker) = &peer.speaker {
@@ -181,6 +191,9 @@ async fn answer(peer: Peer, mut request: Request<Body>) -> Result<Response<Body>
     let whole = async {
         let (mut parts, body) = peer.transport.oneshot(request).await?.into_parts();
         drop_broken_details(&mut parts.headers);
+        if peer.streaming {
+            return Ok(Response::from_parts(parts, Body::new(body.map_frame(readable))));
+        }
         let body = Limited::new(body.map_frame(readable), MOST_ANSWER_BYTES).collect().await;
         let body = body.map_err(|_| Status::unavailable("the peer's answer broke off"))?;
         Ok(Response::from_parts(parts, Body::new(body)))

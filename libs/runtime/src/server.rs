@@ -143,6 +143,7 @@ impl Server {
         let dispatch = Dispatch {
             own: Layered::infrastructure(infrastructure(&self.health)?, self.limits.longest_call),
             services: self.services.into(),
+            streams: api::streaming_method_paths().into(),
             draining: CancellationToken::new(),
         };
         let draining = dispatch.draining.clone();
@@ -197,18 +198,24 @@ fn infrastructure(health: &Health) -> Result<Routes, tonic_reflection::server::E
 #[derive(Clone)]
 struct Dispatch {
     services: Arc<[Layered]>,
+    /// Methods that answer with a stream.
+    streams: Arc<[String]>,
     own: Layered,
     draining: CancellationToken,
 }
 
 impl Dispatch {
-    /// Health and reflection stream for as long as their clients like, which the services' methods do not.
-    async fn infrastructure(self, request: Request<Body>) -> Response<Body> {
+    /// Health, reflection and feeds stream for as long as their clients like, which no other method does.
+    async fn streaming(
+        layered: Layered,
+        draining: CancellationToken,
+        request: Request<Body>,
+    ) -> Response<Body> {
         let call = |request| async {
-            let Ok(answer) = self.own.oneshot(request).await;
+            let Ok(answer) = layered.oneshot(request).await;
             answer
         };
-        until_draining(request, self.draining, call).await
+        until_draining(request, draining, call).await
     }
 }
 
@@ -223,10 +230,12 @@ impl tower::Service<Request<Body>> for Dispatch {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if let Some(service) = self.services.iter().find(|service| service.serves(path)) {
+        let service = self.services.iter().find(|service| service.serves(path));
+        if let Some(service) = service.filter(|_| !self.streams.iter().any(|stream| stream == path)) {
             return tower::Service::call(&mut service.clone(), request);
         }
-        let answer = self.clone().infrastructure(request);
+        let layered = service.unwrap_or(&self.own).clone();
+        let answer = Self::streaming(layered, self.draining.clone(), request);
         Box::pin(async move { Ok(answer.await) })
     }
 }

@@ -4,11 +4,13 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use access::Service;
 use access::service_key::PrivateKey;
 use access::token::Trust;
 use clap::{Args, Parser, Subcommand};
+use database::feed::LEAST_RETENTION;
 use database::{DatabaseUrl, Db, Migrations};
 use http::Uri;
 use kernel::{Clock, Ids};
@@ -47,6 +49,9 @@ pub struct ServiceOptions {
         global = true
     )]
     database_connections: String,
+    /// Days for which changes are kept for those who follow them, and as the audit log; 7 at least.
+    #[arg(long, env = "TENURE_CHANGE_RETENTION_DAYS", default_value = DEFAULT_RETENTION_DAYS, global = true)]
+    change_retention_days: String,
     /// File of the service's private key, the same for all its replicas; `tenure keys init` makes it; required.
     #[arg(long, env = "TENURE_KEY", value_name = "FILE", global = true)]
     key: Option<std::path::PathBuf>,
@@ -223,9 +228,26 @@ impl ServiceOptions {
         // One writes while another reads; a pool of one would wait for itself.
         let connections = config::whole(&self.database_connections, &(2..=1_000));
         let connections = checking.problems.take("--database-connections", connections);
-        Some(database::Settings { postgres_connections: connections?, ..database::Settings::at(url?) })
+        let change_retention = change_retention(&self.change_retention_days, checking);
+        Some(database::Settings {
+            postgres_connections: connections?,
+            change_retention: change_retention?,
+            ..database::Settings::at(url?)
+        })
     }
 }
+
+/// For how many days changes are kept where nothing is said.
+pub const DEFAULT_RETENTION_DAYS: &str = "7";
+
+/// Checks for how long changes are kept.
+pub fn change_retention(days: &str, checking: &mut Checking) -> Option<Duration> {
+    let least = LEAST_RETENTION.as_secs() / SECONDS_A_DAY;
+    let days = checking.problems.take("--change-retention-days", config::whole(days, &(least..=36_500)))?;
+    Some(Duration::from_secs(days * SECONDS_A_DAY))
+}
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// Checks a peer's address, `http://HOST:PORT` or `https://HOST:PORT`; after the authorities.
 pub fn check_peer(

@@ -17,6 +17,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(30);
 /// The shortest pause after an error, so that a duty without a pause does not spin.
 const LEAST_BACKOFF: Duration = Duration::from_millis(10);
 
+type Runs = Box<dyn Fn() -> Run + Send + Sync>;
 type Run = Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
 
 /// A background duty, driven by one function that does some of it and says whether more is to do now.
@@ -25,7 +26,8 @@ pub struct Worker {
     pub name: &'static str,
     /// How often it looks for something to do.
     pub every: Duration,
-    run_once: Box<dyn Fn() -> Run + Send + Sync>,
+    run_once: Runs,
+    stay: Option<Runs>,
     wake: Option<Arc<Notify>>,
 }
 
@@ -36,7 +38,7 @@ impl Worker {
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output = Result<bool, Refusal>> + Send + 'static,
     {
-        Self { name, every, run_once: Box::new(move || Box::pin(run_once())), wake: None }
+        Self { name, every, run_once: Box::new(move || Box::pin(run_once())), stay: None, wake: None }
     }
 
     /// Looks also when `wake` is notified by `notify_one`, which keeps a notice that comes during a run; one `Notify`
@@ -44,6 +46,18 @@ impl Worker {
     #[must_use]
     pub fn woken_by(mut self, wake: Arc<Notify>) -> Self {
         self.wake = Some(wake);
+        self
+    }
+
+    /// Once started, does this instead: the same duty, which then waits for more to do rather than end. It is dropped on
+    /// the soft stop already, at any await.
+    #[must_use]
+    pub fn staying<F, R>(mut self, stay: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<bool, Refusal>> + Send + 'static,
+    {
+        self.stay = Some(Box::new(move || Box::pin(stay())));
         self
     }
 
@@ -63,9 +77,11 @@ impl Worker {
         let mut failures: u32 = 0;
         while !shutdown.is_stopping() {
             // The soft stop lets a run that has begun finish; the hard stop drops it, which rolls it back.
+            let run = self.stay.as_ref().unwrap_or(&self.run_once)();
             let outcome = tokio::select! {
-                outcome = catch_panic(self.run_once()) => outcome,
+                outcome = catch_panic(run) => outcome,
                 () = shutdown.hard_stopped() => return,
+                () = shutdown.soft_stopped(), if self.stay.is_some() => return,
             };
             failures = match outcome {
                 Some(Ok(true)) => {
@@ -229,6 +245,21 @@ mod tests {
         worker.start(&tasks, shutdown.clone());
         begun.notified().await;
         shutdown.hard();
+        assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
+    }
+
+    #[tokio::test]
+    async fn the_soft_stop_drops_what_stays() {
+        let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+        let begun = Arc::new(Notify::new());
+        let tell = begun.clone();
+        let worker = counting(NEVER, |_| Ok(false)).0.staying(move || {
+            tell.notify_one();
+            std::future::pending()
+        });
+        worker.start(&tasks, shutdown.clone());
+        begun.notified().await;
+        shutdown.soft();
         assert!(tasks.close_and_wait(Duration::from_secs(10)).await.is_clean());
     }
 

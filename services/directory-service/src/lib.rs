@@ -5,7 +5,7 @@
 //! - `use_cases/`: what each rpc does: the right, the transaction, the decision, the rows.
 //! - `store/`: SQL. The lock on a directory's row guards its state, its domains and its liens.
 //! - `grpc/`: messages in and out, and the table of refusals.
-//! - `peers/`: identity-service, asked for memberships. `workers/`: positions of changes, old answers.
+//! - `peers/`: identity-service, asked for memberships. `workers/`: positions of changes and their feed, what is old.
 //!
 //! Who may do what is identity's knowledge, and who lives in a directory too; nothing of either is kept here.
 
@@ -25,6 +25,7 @@ use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
 use runtime::edge::{Edge, WriteLimits};
+use runtime::feed::Feed;
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::Peer;
@@ -33,6 +34,7 @@ use runtime::worker::Worker;
 
 use domain::domain_name::DomainSuffix;
 pub use domain::domain_name::DomainSuffixInvalid;
+use grpc::events::Directories;
 pub use options::Options;
 use peers::identity::Identity;
 use use_cases::UseCases;
@@ -89,7 +91,8 @@ pub fn build(deps: Deps) -> Built {
     let suffix = deps.initial_domain_suffix.parse().expect("whoever configures the suffix has checked it");
     let fetch = runtime::jwks::fetch_keys(deps.identity.clone());
     let verifier = TokenVerifier::new(Service::Directory, deps.issuer, deps.trust, fetch, deps.clock.clone());
-    let workers = workers::all(&deps.db, &deps.clock);
+    let feed = Feed::new(Directories, deps.db.clone(), &deps.key, deps.clock.clone());
+    let workers = workers::all(&deps.db, &deps.clock, &feed);
     let use_cases = UseCases {
         db: deps.db.clone(),
         judge: RemoteJudge::new(deps.identity.clone(), deps.clock.clone()),
@@ -100,7 +103,7 @@ pub fn build(deps: Deps) -> Built {
     let edge = Edge::new(Service::Directory, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Directory,
-        routes: grpc::routes(grpc::Handler { edge, use_cases, suffix }),
+        routes: grpc::routes(grpc::Handler { edge, use_cases, feed, suffix }),
         names: grpc::service_names(),
         verifier: Arc::new(verifier),
     };

@@ -123,7 +123,7 @@ pub fn build(deps: Deps) -> Built {
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),
         azure_subscriptions_per_owner: deps.settings.azure_subscriptions_per_owner,
     };
-    let workers = workers::all(&use_cases);
+    let workers = workers::all(&use_cases, deps.ids.random());
     let edge = Edge::new(Service::Subscription, deps.clock, deps.ids, &deps.key, deps.db, deps.write_limits);
     let parts = ServiceParts {
         service: Service::Subscription,

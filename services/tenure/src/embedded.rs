@@ -30,11 +30,11 @@ impl Databases {
     /// Their names in a data folder.
     pub const NAMES: [&'static str; 3] = ["directory", "identity", "subscription"];
 
-    /// Opens the three files of a data folder.
-    pub async fn open(folder: &DataFolder) -> Result<Self, OpenError> {
+    /// Opens the three files of a data folder, which keep changes for so long.
+    pub async fn open(folder: &DataFolder, change_retention: Duration) -> Result<Self, OpenError> {
         let settings = |name| {
             let url = folder.database_url(name).parse().expect("a data folder's URL is one of SQLite's");
-            DatabaseSettings::at(url)
+            DatabaseSettings { change_retention, ..DatabaseSettings::at(url) }
         };
         let [of_directory, of_identity, of_subscription] = Self::NAMES.map(settings);
         let migrations = [

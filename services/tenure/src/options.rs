@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use runtime::config::ConfigInvalid;
 use runtime::health_check::HealthOptions;
 use runtime::options::{self, Checking, ProcessOptions, ProcessSettings};
+use runtime::service_process::{DEFAULT_RETENTION_DAYS, change_retention};
 use subscription_service::PriceList;
 
 /// The name of the binary.
@@ -91,6 +93,9 @@ pub struct Options {
     /// Folder of databases and keys; made when missing, used by one process at a time.
     #[arg(long, env = "TENURE_DATA_DIR", default_value = "./tenure-data", global = true)]
     data_dir: PathBuf,
+    /// Days for which changes are kept for those who follow them, and as the audit log; 7 at least.
+    #[arg(long, env = "TENURE_CHANGE_RETENTION_DAYS", default_value = DEFAULT_RETENTION_DAYS, global = true)]
+    change_retention_days: String,
     #[command(flatten)]
     directory: directory_service::Options,
     #[command(flatten)]
@@ -106,6 +111,8 @@ pub struct Settings {
     pub process: ProcessSettings,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// For how long changes are kept.
+    pub change_retention: Duration,
     /// Suffix of initial domains.
     pub initial_domain_suffix: String,
     /// Prices.
@@ -124,6 +131,7 @@ impl Settings {
     ) -> Result<Self, ConfigInvalid> {
         let mut checking = Checking::new(&Cli::complete_command(), environment);
         let process = options.process.check(NAME, &mut checking);
+        let change_retention = change_retention(&options.change_retention_days, &mut checking);
         let initial_domain_suffix = options.directory.check(&mut checking);
         let identity = options.identity.check(&mut checking);
         let subscription = options.subscription.check(&mut checking);
@@ -133,6 +141,7 @@ impl Settings {
         Ok(Self {
             process: process.expect(checked),
             data_dir: options.data_dir.clone(),
+            change_retention: change_retention.expect(checked),
             initial_domain_suffix: initial_domain_suffix.expect(checked),
             prices,
             identity,

@@ -57,7 +57,7 @@ impl Running {
         files.extend(of_databases);
         folder.check_whole(&files)?;
         let keys = KeyFolder::open_or_create(&folder.keys())?;
-        let databases = Databases::open(&folder).await?;
+        let databases = Databases::open(&folder, settings.change_retention).await?;
         folder.note_whole()?;
         let deps = Deps::new(settings, databases.clone(), system_clock(), system_ids());
         let embedded = Embedded::build(&deps, &keys);

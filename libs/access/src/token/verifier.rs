@@ -55,17 +55,26 @@ impl TokenVerifier {
 
     /// The caller that the token names, or why it names none.
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
+        self.verify_until(token).await.map(|(caller, _)| caller)
+    }
+
+    /// As [`Self::verify`], with the end of the token's time: what outlasts it asks no further.
+    pub async fn verify_until(&self, token: &str) -> Result<(Caller, Timestamp), Refusal> {
         let now = self.clock.now();
         if token.len() > MOST_TOKEN_BYTES {
             return Err(invalid());
         }
         let key = fingerprint(token);
         if let Some(verified) = self.verified.get(&key) {
-            return if now < verified.expires_at { Ok(verified.caller) } else { Err(expired()) };
+            return if now < verified.expires_at {
+                Ok((verified.caller, verified.expires_at))
+            } else {
+                Err(expired())
+            };
         }
         let verified = self.verify_anew(token, now).await?;
         self.verified.insert(key, verified.clone());
-        Ok(verified.caller)
+        Ok((verified.caller, verified.expires_at))
     }
 
     async fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Refusal> {
@@ -147,7 +156,8 @@ fn invalid() -> Refusal {
     Refusal::unauthenticated(reason::TOKEN_INVALID, "the token is not one that this service accepts")
 }
 
-fn expired() -> Refusal {
+/// What is said of a token whose time is over.
+pub fn expired() -> Refusal {
     Refusal::unauthenticated(
         reason::TOKEN_EXPIRED,
         "the token's time is over; refresh the session or sign in again",

@@ -39,9 +39,17 @@ CREATE TABLE change_log_head (
     id BIGINT PRIMARY KEY,
     last_position BIGINT NOT NULL,
     last_seal_number BIGINT NOT NULL,
-    last_seal BYTEA NOT NULL
+    last_seal BYTEA NOT NULL,
+    -- Names this log for ever, so that a place in another one is told apart from a place in this.
+    log_id UUID NOT NULL,
+    -- Where the part ends that was swept: its last position, the seal over that, and the digest of its last row.
+    swept_position BIGINT NOT NULL,
+    swept_seal_number BIGINT NOT NULL,
+    swept_digest BYTEA NOT NULL
 );
-INSERT INTO change_log_head (id, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, '');
+INSERT INTO change_log_head
+    (id, last_position, last_seal_number, last_seal, log_id, swept_position, swept_seal_number, swept_digest)
+VALUES (1, 0, 0, '', gen_random_uuid(), 0, 0, '');
 
 CREATE TABLE change_seals (
     number BIGINT PRIMARY KEY,
@@ -80,3 +88,18 @@ CREATE TABLE holds (
 );
 -- For rounds over what is being taken, what is held, and what is being let go.
 CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);
+
+-- How far this context has followed the feeds of others (K14); one replica at a time, by the fence.
+CREATE TABLE followers (
+    feed TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    fence BIGINT NOT NULL,
+    holder UUID NOT NULL,
+    lease_time BIGINT NOT NULL,
+    -- Empty: a snapshot is to begin.
+    resume_token TEXT COLLATE "C" NOT NULL,
+    in_snapshot BOOLEAN NOT NULL,
+    -- Whether what the snapshot says counts even where something newer is known: the source was restored.
+    overrules BOOLEAN NOT NULL,
+    -- How far the snapshot has come.
+    snapshot_after UUID
+);

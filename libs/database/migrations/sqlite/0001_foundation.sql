@@ -39,9 +39,17 @@ CREATE TABLE change_log_head (
     id INTEGER PRIMARY KEY,
     last_position INTEGER NOT NULL,
     last_seal_number INTEGER NOT NULL,
-    last_seal BLOB NOT NULL
+    last_seal BLOB NOT NULL,
+    -- Names this log for ever, so that a place in another one is told apart from a place in this.
+    log_id BLOB NOT NULL,
+    -- Where the part ends that was swept: its last position, the seal over that, and the digest of its last row.
+    swept_position INTEGER NOT NULL,
+    swept_seal_number INTEGER NOT NULL,
+    swept_digest BLOB NOT NULL
 ) STRICT;
-INSERT INTO change_log_head (id, last_position, last_seal_number, last_seal) VALUES (1, 0, 0, x'');
+INSERT INTO change_log_head
+    (id, last_position, last_seal_number, last_seal, log_id, swept_position, swept_seal_number, swept_digest)
+VALUES (1, 0, 0, x'', randomblob(16), 0, 0, x'');
 
 CREATE TABLE change_seals (
     number INTEGER PRIMARY KEY,
@@ -80,3 +88,18 @@ CREATE TABLE holds (
 ) STRICT;
 -- For rounds over what is being taken, what is held, and what is being let go.
 CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);
+
+-- How far this context has followed the feeds of others (K14); one replica at a time, by the fence.
+CREATE TABLE followers (
+    feed TEXT NOT NULL PRIMARY KEY,
+    fence INTEGER NOT NULL,
+    holder BLOB NOT NULL,
+    lease_time INTEGER NOT NULL,
+    -- Empty: a snapshot is to begin.
+    resume_token TEXT NOT NULL,
+    in_snapshot INTEGER NOT NULL,
+    -- Whether what the snapshot says counts even where something newer is known: the source was restored.
+    overrules INTEGER NOT NULL,
+    -- How far the snapshot has come.
+    snapshot_after BLOB
+) STRICT;

@@ -5,6 +5,8 @@
 mod batches;
 mod bookkeeping;
 mod change_log;
+mod feed;
+mod following;
 mod healing;
 mod holds;
 mod idempotency;

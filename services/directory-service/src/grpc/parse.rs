@@ -1,14 +1,18 @@
 //! From messages to commands (S2): all violations at once; rules that need state stand in `domain/`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use api::directory::v1::{
-    self, CreateDirectoryRequest, CreateLienRequest, DeleteLienRequest, ErrorReason, ListLiensRequest,
+    self, CreateDirectoryRequest, CreateLienRequest, DeleteLienRequest, ErrorReason,
+    ListDirectoryChangesRequest, ListLiensRequest, WatchDirectoriesRequest,
 };
 use kernel::{DirectoryId, LienId, Parsed, RegionCode, Violations};
+use runtime::feed::{self, Selection, Start};
 use runtime::page_token::page_size;
 use runtime::wire::read_timestamp;
 
+use super::events::{start_of_list, start_of_watch};
 use super::status::reason;
 use crate::domain::directory::{AgreementType, NewDirectory, Settings};
 use crate::domain::domain_name::{DomainName, DomainSuffix};
@@ -96,6 +100,51 @@ pub(super) fn page(size: i32, token: String) -> Parsed<Page> {
     let size = page_size(&mut violations, size);
     violations.finish()?;
     Ok(Page { size: size.expect(COMPLETE), token })
+}
+
+/// What is asked of the feed, whichever way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Following {
+    pub(super) start: Start,
+    pub(super) selection: Selection,
+}
+
+pub(super) fn watch(message: &WatchDirectoriesRequest) -> Parsed<(Following, Duration)> {
+    let mut violations = Violations::new();
+    let start = start_of_watch(message.start.clone());
+    let following = following(&mut violations, start, &message.types, &message.directory);
+    let interval = feed::interval(&mut violations, message.checkpoint_interval);
+    violations.finish()?;
+    Ok((following.expect(COMPLETE), interval))
+}
+
+pub(super) fn changes(message: &ListDirectoryChangesRequest) -> Parsed<(Following, i64)> {
+    let mut violations = Violations::new();
+    let start = start_of_list(message.start.clone());
+    let following = following(&mut violations, start, &message.types, &message.directory);
+    let size = page_size(&mut violations, message.page_size);
+    violations.finish()?;
+    Ok((following.expect(COMPLETE), size.expect(COMPLETE)))
+}
+
+fn following(
+    violations: &mut Violations,
+    start: Option<Start>,
+    types: &[i32],
+    directory: &str,
+) -> Option<Following> {
+    if start.is_none() {
+        violations.add(
+            "start",
+            "must be exactly one of resume_token, snapshot, earliest and now, none of them false",
+        );
+    }
+    let types = Selection::types(violations, types);
+    let directory = match directory {
+        "" => None,
+        name => Some(violations.name("directory", name, DIRECTORY)?),
+    };
+    Some(Following { start: start?, selection: Selection { types, directory } })
 }
 
 pub(super) fn lien_name(name: &str) -> Parsed<(DirectoryId, LienId)> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Caller;
 use api::directory::v1::directory_service_server::{self, DirectoryService, DirectoryServiceServer};
 use api::directory::v1::domain_service_server::{self, DomainService, DomainServiceServer};
 use api::directory::v1::lien_service_server::{self, LienService, LienServiceServer};
@@ -9,15 +10,19 @@ use api::directory::v1::{
     AbandonDirectoryRequest, AbandonDirectoryResponse, ActivateDirectoryRequest, ActivateDirectoryResponse,
     CreateDirectoryRequest, CreateDirectoryResponse, CreateLienRequest, CreateLienResponse,
     DeleteLienRequest, DeleteLienResponse, DomainState, GetDirectoryRequest, GetDirectoryResponse,
-    GetLienRequest, GetLienResponse, ListDirectoriesRequest, ListDirectoriesResponse, ListLiensRequest,
-    ListLiensResponse, ListMyDirectoriesRequest, ListMyDirectoriesResponse, ResolveDomainRequest,
-    ResolveDomainResponse,
+    GetLienRequest, GetLienResponse, ListDirectoriesRequest, ListDirectoriesResponse,
+    ListDirectoryChangesRequest, ListDirectoryChangesResponse, ListLiensRequest, ListLiensResponse,
+    ListMyDirectoriesRequest, ListMyDirectoriesResponse, ResolveDomainRequest, ResolveDomainResponse,
+    WatchDirectoriesRequest, WatchDirectoriesResponse,
 };
 use runtime::edge::Edge;
+use runtime::feed::{Answers, Feed, Right, Terms};
 use runtime::server::{MOST_MESSAGE_BYTES, Routes};
 use tonic::{Request, Response, Status};
 
-use super::{parse, present};
+use super::events::Directories;
+use super::parse::Following;
+use super::{events, parse, present};
 use crate::domain::domain_name::DomainSuffix;
 use crate::domain::refused::Refused;
 use crate::use_cases::UseCases;
@@ -36,6 +41,8 @@ pub(crate) struct Handler {
     pub edge: Edge,
     /// The context's half.
     pub use_cases: UseCases,
+    /// Changes of directories.
+    pub feed: Feed<Directories>,
     /// What all initial domains end with.
     pub suffix: DomainSuffix,
 }
@@ -62,6 +69,15 @@ pub(crate) fn service_names() -> Vec<&'static str> {
         domain_service_server::SERVICE_NAME,
         lien_service_server::SERVICE_NAME,
     ]
+}
+
+/// Asks anew, each time, whether the caller of a stream may watch.
+fn right_to_watch(caller: &Caller) -> Right {
+    let caller = caller.clone();
+    Box::new(move || {
+        let may = UseCases::may_watch(&caller);
+        Box::pin(async move { may })
+    })
 }
 
 #[tonic::async_trait]
@@ -125,9 +141,11 @@ impl DirectoryService for Handler {
         let message = request.into_inner();
         let result = async {
             let page = parse::page(message.page_size, message.page_token)?;
-            let (directories, next_page_token) = self.use_cases.list_directories(&caller, &page).await?;
+            let listed = self.use_cases.list_directories(&caller, &page).await?;
+            let ((directories, next_page_token), place) = listed;
+            let watch_token = place.map(|place| self.feed.token_of(place)).unwrap_or_default();
             let directories = directories.into_iter().map(present::directory).collect();
-            Ok::<_, Refused>(ListDirectoriesResponse { directories, next_page_token })
+            Ok::<_, Refused>(ListDirectoriesResponse { directories, next_page_token, watch_token })
         };
         self.edge.answer(result.await)
     }
@@ -143,6 +161,38 @@ impl DirectoryService for Handler {
             let (directories, next_page_token) = self.use_cases.list_my_directories(&caller, &page).await?;
             let directories = directories.into_iter().map(present::directory).collect();
             Ok::<_, Refused>(ListMyDirectoriesResponse { directories, next_page_token })
+        };
+        self.edge.answer(result.await)
+    }
+
+    type WatchDirectoriesStream = Answers<WatchDirectoriesResponse>;
+
+    async fn watch_directories(
+        &self,
+        request: Request<WatchDirectoriesRequest>,
+    ) -> Answer<Self::WatchDirectoriesStream> {
+        let caller = self.edge.caller(&request)?;
+        let token_end = self.edge.token_end(&request);
+        let result = async {
+            UseCases::may_watch(&caller)?;
+            let (Following { start, selection }, interval) = parse::watch(request.get_ref())?;
+            let terms = Terms { interval, token_end, right: right_to_watch(&caller) };
+            let updates = self.feed.watch(&caller, &start, selection, terms).await?;
+            Ok::<_, Refused>(updates.answers(self.edge.clone(), events::watched))
+        };
+        self.edge.answer(result.await)
+    }
+
+    async fn list_directory_changes(
+        &self,
+        request: Request<ListDirectoryChangesRequest>,
+    ) -> Answer<ListDirectoryChangesResponse> {
+        let caller = self.edge.caller(&request)?;
+        let result = async {
+            UseCases::may_watch(&caller)?;
+            let (Following { start, selection }, most) = parse::changes(request.get_ref())?;
+            let update = self.feed.page(&start, &selection, most).await?;
+            Ok::<_, Refused>(events::listed(update))
         };
         self.edge.answer(result.await)
     }

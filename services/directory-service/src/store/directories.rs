@@ -82,6 +82,21 @@ pub(crate) async fn page(
     rows.into_iter().map(Row::read).collect()
 }
 
+/// The statement of a snapshot's page; a test reads its plan.
+pub(crate) const SNAPSHOT: &str =
+    concat!("SELECT ", columns!(), " FROM directories WHERE id > $1 ORDER BY id LIMIT $2");
+
+/// All directories, deleted ones included, in the order of their ids, behind one.
+pub(crate) async fn snapshot(
+    tx: &mut Tx,
+    after: Option<Uuid>,
+    most: i64,
+) -> Result<Vec<Directory>, StoreError> {
+    let after = after.unwrap_or(Uuid::nil());
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(SNAPSHOT).bind(after).bind(most).fetch_all(c).await)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
 /// Inserts a directory under the permit's id; says whether that id was new.
 pub(crate) async fn insert<P: Permission>(
     tx: &mut Tx,

@@ -4,6 +4,7 @@
 
 mod abandon_directory;
 mod activate_directory;
+mod changes;
 mod create_directory;
 mod create_lien;
 mod delete_lien;

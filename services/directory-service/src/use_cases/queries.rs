@@ -2,6 +2,7 @@
 
 use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomain};
 use access::{Caller, Consistency, require, require_active};
+use database::feed::{self, Place};
 use database::read_one;
 use kernel::{DirectoryId, LienId};
 use runtime::page_token::PageRequest;
@@ -38,18 +39,20 @@ impl UseCases {
     }
 
     /// `ListDirectories`: the operator sees directories that are still being made too, so that a sign-up that hangs
-    /// can be seen.
+    /// can be seen. With the first page comes the place in the log that it is a snapshot of (P-13).
     pub(crate) async fn list_directories(
         &self,
         caller: &Caller,
         page: &Page,
-    ) -> Result<Part<Directory>, Refused> {
+    ) -> Result<(Part<Directory>, Option<Place>), Refused> {
         require_everywhere::<ListDirectories>(caller, "directories")?;
         let actor = caller.actor();
         let request = PageRequest { method: LIST_DIRECTORIES, actor: &actor, directory: None, scope: &[] };
         let after = self.page_tokens.after_key(&request, &page.token)?;
-        let rows = read_one!(self.db, |tx| store::directories::page(tx, after, page.size + 1).await)?;
-        Ok(self.page_tokens.cut(&request, rows, page.size, position))
+        let mut tx = self.db.read().await?;
+        let place = if after.is_none() { Some(feed::head(&mut tx).await?) } else { None };
+        let rows = store::directories::page(&mut tx, after, page.size + 1).await?;
+        Ok((self.page_tokens.cut(&request, rows, page.size, position), place))
     }
 
     /// `ListMyDirectories`: what identity says the caller belongs to, as far as it exists here.

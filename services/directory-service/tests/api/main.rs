@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod fake_identity;
+mod feed;
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl World {
             initial_domain_suffix: "Tenure.Internal".to_owned(),
             write_limits: WriteLimits::default(),
         });
-        assert_eq!((built.parts.names.len(), built.workers.len()), (3, 2));
+        assert_eq!((built.parts.names.len(), built.workers.len()), (3, 4));
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
         Self { peer, identity, keys: [of_identity, of_subscription, operator], clock, database }
     }

@@ -48,6 +48,11 @@ impl DirectoryPeer {
         Self(peer)
     }
 
+    /// The transport itself, for whoever follows the feed.
+    pub(crate) fn peer(&self) -> Peer {
+        self.0.clone()
+    }
+
     /// Makes the directory of a sign-up's attempt, or gives the one that this attempt has made before (K40).
     pub(crate) async fn create(&self, sign_up: &SignUp) -> Result<Made, NotMade> {
         let new = &sign_up.new_directory;

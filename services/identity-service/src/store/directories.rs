@@ -6,6 +6,7 @@ use access::permission::{Permission, ProvisionDirectory};
 use access::{Permit, roles};
 use database::{StoreError, Tx, defer, on};
 use kernel::{DirectoryId, Timestamp, UserId};
+use uuid::Uuid;
 
 use crate::domain::directory::{DirectoryState, KnownDirectory};
 
@@ -101,6 +102,53 @@ pub(crate) async fn activate(
         DirectoryState::Provisioning.as_str()
     )?;
     Ok(())
+}
+
+/// Takes in the state that a directory has in a revision; what is known of a higher one stays (K2).
+///
+/// A directory that is not known stays unknown: it has nobody here, and a sign-up notes its own.
+pub(crate) async fn apply_state<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    state: DirectoryState,
+    revision: i64,
+) -> Result<(), StoreError> {
+    tx.note(permit.directory());
+    let update =
+        "UPDATE directory_states SET state = $2, revision = $3 WHERE directory = $1 AND revision < $3";
+    defer!(tx, update, permit.directory().uuid(), state.as_str(), revision)?;
+    Ok(())
+}
+
+/// As [`apply_state`], whatever is known: the directory context was restored to an earlier state (K14).
+pub(crate) async fn overrule_state<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    state: DirectoryState,
+    revision: i64,
+) -> Result<(), StoreError> {
+    tx.note(permit.directory());
+    let update = "UPDATE directory_states SET state = $2, revision = $3 WHERE directory = $1";
+    defer!(tx, update, permit.directory().uuid(), state.as_str(), revision)?;
+    Ok(())
+}
+
+/// Directories that are known and not being made, in the order of their ids; those belong to their sign-ups (K18).
+pub(crate) async fn known(
+    tx: &mut Tx,
+    after: Option<Uuid>,
+    through: Option<Uuid>,
+    most: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let select = "SELECT directory FROM directory_states
+        WHERE directory > $1 AND directory <= $2 AND state <> $3 ORDER BY directory LIMIT $4";
+    Ok(on!(tx, |c| sqlx::query_scalar(select)
+        .bind(after.unwrap_or(Uuid::nil()))
+        .bind(through.unwrap_or(Uuid::max()))
+        .bind(DirectoryState::Provisioning.as_str())
+        .bind(most)
+        .fetch_all(c)
+        .await)?)
 }
 
 fn read(state: &str) -> Result<DirectoryState, StoreError> {

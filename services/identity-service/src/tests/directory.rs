@@ -1,6 +1,6 @@
 //! A directory context that does what a test tells it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use access::{Call, Caller, Service};
@@ -8,6 +8,7 @@ use api::directory::v1::directory_service_server::{DirectoryService, DirectorySe
 use api::directory::v1::domain_service_server::{DomainService, DomainServiceServer};
 use api::directory::v1::*;
 use kernel::{Clock, Reason, Refusal, RequestId, Timestamp, reason};
+use runtime::feed::Answers;
 use runtime::peer::Peer;
 use runtime::status::status;
 use tokio::sync::Notify;
@@ -37,7 +38,11 @@ struct State {
     /// Directories by name, in their state; the labels of those that are not deleted are taken.
     directories: HashMap<String, Directory>,
     domains: HashMap<String, String>,
+    /// What the feed of directories tells, one list for each time that it is watched.
+    feed: VecDeque<Told>,
 }
+
+pub(super) type Told = Vec<Result<WatchDirectoriesResponse, Status>>;
 
 #[derive(Clone)]
 pub(super) struct FakeDirectory {
@@ -50,7 +55,8 @@ impl FakeDirectory {
     pub(super) fn new(clock: Clock) -> Self {
         let (troubles, by_request) = (Vec::new(), HashMap::new());
         let (directories, domains) = (HashMap::new(), HashMap::new());
-        let state = State { clock, troubles, by_request, directories, domains };
+        let feed = VecDeque::new();
+        let state = State { clock, troubles, by_request, directories, domains, feed };
         Self { state: Arc::new(Mutex::new(state)), held: Arc::default(), release: Arc::default() }
     }
 
@@ -106,6 +112,10 @@ impl FakeDirectory {
 
     pub(super) fn states(&self) -> Vec<directory::State> {
         self.state.lock().unwrap().directories.values().map(Directory::state).collect()
+    }
+
+    pub(super) fn tells(&self, told: Told) {
+        self.state.lock().unwrap().feed.push_back(told);
     }
 
     pub(super) fn verify_domain(&self, domain: &str, directory: &str) {
@@ -218,6 +228,24 @@ impl DirectoryService for FakeDirectory {
         &self,
         _: Request<ListMyDirectoriesRequest>,
     ) -> Result<Response<ListMyDirectoriesResponse>, Status> {
+        Err(Status::unimplemented("not asked by identity"))
+    }
+
+    type WatchDirectoriesStream = Answers<WatchDirectoriesResponse>;
+
+    async fn watch_directories(
+        &self,
+        _: Request<WatchDirectoriesRequest>,
+    ) -> Result<Response<Self::WatchDirectoriesStream>, Status> {
+        let feed = self.state.lock().unwrap().feed.pop_front();
+        let feed = feed.ok_or_else(|| Status::unavailable("no more of the feed"))?;
+        Ok(Response::new(Box::pin(tokio_stream::iter(feed))))
+    }
+
+    async fn list_directory_changes(
+        &self,
+        _: Request<ListDirectoryChangesRequest>,
+    ) -> Result<Response<ListDirectoryChangesResponse>, Status> {
         Err(Status::unimplemented("not asked by identity"))
     }
 }

@@ -4,6 +4,7 @@
 
 mod decisions;
 mod directory;
+mod following;
 mod limits;
 pub(crate) mod plan;
 mod rights;

@@ -2,6 +2,7 @@
 //!
 //! Requests arrive parsed; how answers look on the wire is `grpc`'s matter.
 
+pub(crate) mod apply_directory_state;
 pub(crate) mod check_directory_role;
 pub(crate) mod create_role_assignment;
 pub(crate) mod create_user;

@@ -1,6 +1,9 @@
-//! What is done without a caller: positions of the change log, sign-ups that nobody finished, keys, sweeps.
+//! What is done without a caller: positions of the change log, sign-ups that nobody finished, keys, sweeps, directories
+//! that are followed.
 //!
 //! Each duty asks the database what there is to do; none keeps anything in the process (K13).
+
+mod follow_directories;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +12,11 @@ use access::Call;
 use database::{bookkeeping, idempotency};
 use kernel::Refusal;
 use runtime::duties;
+use runtime::follower::follow_directories;
 use runtime::worker::Worker;
 use uuid::Uuid;
 
+use self::follow_directories::KnownDirectories;
 use crate::domain::refused::Refused;
 use crate::domain::sign_up::{SignUp, SignUpState};
 use crate::store::{self, sign_ups};
@@ -37,6 +42,15 @@ pub(crate) fn all(use_cases: &Arc<UseCases>) -> Vec<Worker> {
             Box::pin(rotate_signing_keys(all))
         }),
         duty("identity: sweep", Duration::from_mins(10), |all| Box::pin(sweep(all))),
+        duties::sweep_changes("identity: sweep changes", &use_cases.db, &use_cases.clock),
+        follow_directories(
+            "identity: follow directories",
+            use_cases.directory.peer(),
+            use_cases.db.clone(),
+            use_cases.clock.clone(),
+            use_cases.ids.random(),
+            KnownDirectories,
+        ),
     ]
 }
 

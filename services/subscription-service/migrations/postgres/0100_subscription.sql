@@ -88,3 +88,11 @@ CREATE TABLE role_assignments (
     PRIMARY KEY (directory, id)
 );
 CREATE UNIQUE INDEX role_assignments_once ON role_assignments (directory, subscription, scope, principal, role_definition);
+
+-- What was last heard of each directory, also after its end: a decision by an older answer starts over (K12).
+CREATE TABLE directory_states (
+    directory UUID NOT NULL PRIMARY KEY,
+    state TEXT COLLATE "C" NOT NULL,
+    revision BIGINT NOT NULL,
+    locks BIGINT NOT NULL
+);

@@ -88,3 +88,11 @@ CREATE TABLE role_assignments (
     PRIMARY KEY (directory, id)
 ) STRICT;
 CREATE UNIQUE INDEX role_assignments_once ON role_assignments (directory, subscription, scope, principal, role_definition);
+
+-- What was last heard of each directory, also after its end: a decision by an older answer starts over (K12).
+CREATE TABLE directory_states (
+    directory BLOB NOT NULL PRIMARY KEY,
+    state TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    locks INTEGER NOT NULL
+) STRICT;

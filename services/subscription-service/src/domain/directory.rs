@@ -1,4 +1,5 @@
-//! What this context needs to know of a directory, as directory-service tells it; it keeps none of it.
+//! What this context needs to know of a directory, as directory-service tells it; of it no more is kept
+//! than the state and revision that were last heard of (K12).
 
 use kernel::DirectoryId;
 
@@ -12,6 +13,8 @@ pub(crate) struct DirectoryFacts {
     pub(crate) primary_domain: String,
     /// The state's name, to be told where it is not active.
     pub(crate) state: String,
+    /// The revision that all of this was told of.
+    pub(crate) revision: i64,
     pub(crate) is_active: bool,
     /// Whether it is under an Enterprise Agreement.
     pub(crate) is_enterprise: bool,
@@ -48,6 +51,7 @@ pub(crate) fn contoso() -> DirectoryFacts {
         display_name: "Contoso".to_owned(),
         primary_domain: "contoso.tenure.internal".to_owned(),
         state: "STATE_ACTIVE".to_owned(),
+        revision: 2,
         is_active: true,
         is_enterprise: false,
         members_may_create_subscriptions: true,

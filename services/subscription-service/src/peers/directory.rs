@@ -40,6 +40,11 @@ impl DirectoryService {
         Self { peer }
     }
 
+    /// The transport itself, for whoever follows the feed.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+
     /// The directory as it is now.
     pub(crate) async fn directory(&self, id: DirectoryId) -> Result<DirectoryFacts, Refused> {
         let name = format!("directories/{id}");
@@ -114,6 +119,7 @@ fn facts(id: DirectoryId, directory: Directory) -> Option<DirectoryFacts> {
         display_name: directory.display_name,
         primary_domain: directory.primary_domain,
         state: state.as_str_name().to_owned(),
+        revision: directory.revision,
         is_active: state == State::Active,
         is_enterprise,
         members_may_create_subscriptions: settings.members_may_create_subscriptions?,

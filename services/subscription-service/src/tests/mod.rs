@@ -1,6 +1,7 @@
 //! The service through its rpcs, with scripted peers, on the engine that `TEST_DATABASE` names.
 
 mod attaching;
+mod following;
 mod holds;
 mod locking;
 mod peers;

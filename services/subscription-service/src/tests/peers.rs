@@ -1,6 +1,6 @@
 //! identity-service and directory-service, scripted; they answer as the real ones would, or wrongly on demand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +12,7 @@ use api::identity::v1 as identity;
 use api::identity::v1::directory_role_service_server::{DirectoryRoleService, DirectoryRoleServiceServer};
 use api::identity::v1::user_service_server::{UserService, UserServiceServer};
 use kernel::{Reason, Refusal};
+use runtime::feed::Answers;
 use runtime::peer::Peer;
 use runtime::status::status;
 use tonic::service::Routes;
@@ -71,6 +72,8 @@ pub(super) struct Script {
     /// The highest revision that was removed, by directory.
     pub(super) removed_liens: HashMap<String, i64>,
     pub(super) lien_trouble: Option<LienTrouble>,
+    /// What the feed of directories tells, one list for each time that it is watched.
+    pub(super) feed: VecDeque<Vec<Result<directory::WatchDirectoriesResponse, Status>>>,
     pub(super) broken_identity: Option<Broken>,
     pub(super) broken_directory: Option<Broken>,
     /// Directories whose liens cannot be let go.
@@ -299,6 +302,24 @@ impl DirectoryService for Scripted {
         &self,
         _: Request<directory::ListMyDirectoriesRequest>,
     ) -> Result<Response<directory::ListMyDirectoriesResponse>, Status> {
+        unscripted()
+    }
+
+    type WatchDirectoriesStream = Answers<directory::WatchDirectoriesResponse>;
+
+    async fn watch_directories(
+        &self,
+        _: Request<directory::WatchDirectoriesRequest>,
+    ) -> Result<Response<Self::WatchDirectoriesStream>, Status> {
+        let mut script = self.0.lock().unwrap();
+        let feed = script.feed.pop_front().ok_or_else(|| Status::unavailable("no more of the feed"))?;
+        Ok(Response::new(Box::pin(tokio_stream::iter(feed))))
+    }
+
+    async fn list_directory_changes(
+        &self,
+        _: Request<directory::ListDirectoryChangesRequest>,
+    ) -> Result<Response<directory::ListDirectoryChangesResponse>, Status> {
         unscripted()
     }
 }

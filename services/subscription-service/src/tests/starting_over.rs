@@ -1,9 +1,12 @@
-//! What is judged and held must still be so at the end (K7, K11, P-3), and what identity is asked for that.
+//! What is judged, held and answered must still be so at the end (K7, K11, K12, P-3), and what identity is asked for that.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Permit;
+use access::permission::ListDirectories;
 use api::directory::v1::DirectorySettings;
+use api::directory::v1::directory::State;
 use api::identity::v1::CheckDirectoryRoleRequest;
 use api::subscription::v1::order_service_server::OrderService as _;
 use api::subscription::v1::subscription_service_server::SubscriptionService as _;
@@ -15,8 +18,9 @@ use tonic::Code;
 
 use super::peers::Hook;
 use super::world::{
-    E3, PAY_AS_YOU_GO, World, azure, contoso, directory_id, from, person, session, ten_seats,
+    E3, PAY_AS_YOU_GO, World, azure, contoso, directory_id, from, person, reason, session, ten_seats,
 };
+use crate::store::directory_states;
 use crate::use_cases::HOLD_REASON;
 
 /// Longer than a judgement may be relied on.
@@ -110,4 +114,66 @@ async fn whoever_orders_is_judged_as_of_now_with_the_session() {
     world.handler.get_subscription(read).await.unwrap();
     let level = asked(&world).pop().unwrap().consistency.unwrap().level;
     assert_eq!(level, Some(Level::MinimizeLatency(true)));
+}
+
+/// The directory is told as it was, and while the answer is on its way the feed tells that it is suspended.
+fn overtaken(world: &World) {
+    world.change_directory(|directory| directory.revision = 2);
+    let (db, now, scripted) = (world.database.db.clone(), world.clock.now(), Arc::clone(&world.scripted));
+    let feed: Hook = Box::new(move || {
+        Box::pin(async move {
+            let permit = Permit::<ListDirectories>::for_worker(directory_id("contoso"), "test", now);
+            let mut tx = db.write().await.unwrap();
+            directory_states::apply(&mut tx, &permit, "STATE_SUSPENDED", 3).await.unwrap();
+            tx.commit_bookkeeping().await.unwrap();
+            let again = Arc::clone(&scripted);
+            let told_anew: Hook = Box::new(move || {
+                Box::pin(async move {
+                    let mut script = again.lock().unwrap();
+                    let directory = script.directories.get_mut(&contoso()).unwrap();
+                    directory.set_state(State::Suspended);
+                    directory.revision = 3;
+                })
+            });
+            scripted.lock().unwrap().while_directory_is_told = Some(told_anew);
+        })
+    });
+    world.script().while_directory_is_told = Some(feed);
+}
+
+#[tokio::test]
+async fn k_12_an_answer_that_the_feed_has_overtaken_is_asked_for_anew() {
+    for azure_too in [false, true] {
+        let world = World::new().await;
+        world.handler.use_cases.ensure_hold(directory_id("contoso")).await.unwrap();
+        let before = world.rows().await;
+        overtaken(&world);
+        let refused = if azure_too {
+            world.sign_up(person("ada"), azure(PAY_AS_YOU_GO)).await.unwrap_err()
+        } else {
+            world.attach(person("ada"), ten_seats()).await.unwrap_err()
+        };
+        assert_eq!(
+            (refused.code(), reason(refused)),
+            (Code::FailedPrecondition, "DIRECTORY_NOT_ACTIVE".into())
+        );
+        assert_eq!(asked(&world).len(), 2, "judged anew, too");
+        assert_eq!(world.rows().await, before);
+    }
+}
+
+#[tokio::test]
+async fn k_12_a_source_that_stays_behind_lets_nothing_be_decided() {
+    let world = World::new().await;
+    world.change_directory(|directory| directory.revision = 2);
+    let permit = Permit::<ListDirectories>::for_worker(directory_id("contoso"), "test", world.clock.now());
+    let mut tx = world.database.db.write().await.unwrap();
+    directory_states::apply(&mut tx, &permit, "STATE_ACTIVE", 3).await.unwrap();
+    tx.commit_bookkeeping().await.unwrap();
+    let refused = world.attach(person("ada"), ten_seats()).await.unwrap_err();
+    assert_eq!((refused.code(), reason(refused)), (Code::Aborted, "WRITE_CONFLICT".into()));
+    assert_eq!(world.count("subscriptions").await, 0);
+    world.change_directory(|directory| directory.revision = 4);
+    world.attach(person("ada"), ten_seats()).await.unwrap();
+    assert_eq!(world.count("directory_states WHERE revision = 4").await, 1, "the answer is taken in");
 }

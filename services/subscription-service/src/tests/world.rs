@@ -172,7 +172,7 @@ impl World {
 
 /// A worker, with what it remembers between its runs.
 pub(super) fn worker(world: &World, name: &str) -> Worker {
-    let workers = workers::all(&world.handler.use_cases);
+    let workers = workers::all(&world.handler.use_cases, new_ids::derive(&["this process"]));
     workers.into_iter().find(|worker| worker.name.contains(name)).unwrap()
 }
 

@@ -87,6 +87,8 @@ impl UseCases {
             return Ok(answer);
         }
         hold::lock(&mut tx, permit.directory(), HOLD_REASON).await?;
+        // K12: before anything is decided by it.
+        store::directory_states::lock(&mut tx, permit, &judged.directory).await?;
         let product = judged.order.offer.product.as_str();
         let locked = store::guards::lock_product(&mut tx, permit, product).await?;
         refuse_used_request_id(&mut tx, call).await?;

@@ -130,6 +130,8 @@ impl UseCases {
             return Ok(answer);
         }
         hold::lock(&mut tx, permit.directory(), HOLD_REASON).await?;
+        // K12: before anything is decided by it.
+        store::directory_states::lock(&mut tx, permit, &judged.directory).await?;
         let locked = store::guards::lock_owner(&mut tx, permit, judged.user).await?;
         let signed_up = self.decide_sign_up(&mut tx, judged, locked.first_sign_up_time.is_some()).await?;
         let subscription =

@@ -2,9 +2,11 @@
 
 use database::{StoreError, idempotency};
 use kernel::{Code, Refusal, reason};
+use runtime::feed::Feed;
 
 use super::*;
 use crate::domain::directory::State;
+use crate::grpc::events::Directories;
 
 #[tokio::test]
 async fn a_directory_is_made_with_its_initial_domain_verified() {
@@ -168,7 +170,9 @@ async fn workers_position_the_changes_and_sweep_old_answers() {
     let world = World::new().await;
     let call = world.call_with(&IDENTITY, CREATE, Some(1), 1);
     world.use_cases.create_directory(&call, &contoso("contoso")).await.unwrap();
-    let workers = crate::workers::all(&world.database.db, &world.clock.clock());
+    let (db, clock) = (&world.database.db, world.clock.clock());
+    let feed = Feed::new(Directories, db.clone(), &PrivateKey::generate().unwrap(), clock.clone());
+    let workers = crate::workers::all(db, &clock, &feed);
     world.clock.advance(idempotency::RECORD_LIFETIME);
     for worker in &workers {
         worker.run_once().await.unwrap();

@@ -24,7 +24,9 @@ async fn all_directories_are_listed_for_operators_without_the_deleted_ones() {
     expected.sort_by_key(|directory| (directory.create_time, directory.id));
     let (mut listed, mut page) = (Vec::new(), first(2));
     loop {
-        let (directories, next) = world.use_cases.list_directories(&operator(), &page).await.unwrap();
+        let ((directories, next), place) =
+            world.use_cases.list_directories(&operator(), &page).await.unwrap();
+        assert_eq!(place.is_some(), page.token.is_empty(), "a place in the log comes with the first page");
         assert_eq!(directories.len(), 2);
         listed.extend(directories);
         if next.is_empty() {
@@ -92,7 +94,7 @@ async fn a_page_token_is_good_for_its_own_list_and_caller_only() {
     for label in ["a", "b"] {
         world.active(label).await;
     }
-    let (_, token) = world.use_cases.list_directories(&operator(), &first(1)).await.unwrap();
+    let ((_, token), _) = world.use_cases.list_directories(&operator(), &first(1)).await.unwrap();
     let page = Page { size: 1, token };
     assert!(world.use_cases.list_directories(&operator(), &page).await.is_ok());
     let other = Caller::Operator("another".to_owned());
