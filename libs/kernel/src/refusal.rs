@@ -60,6 +60,7 @@ struct Told {
     metadata: Vec<(&'static str, String)>,
     violations: Vec<FieldViolation>,
     subject: Option<String>,
+    blockers: Vec<(String, String)>,
     retry_after: Option<Duration>,
 }
 
@@ -74,6 +75,7 @@ impl Refusal {
             metadata: Vec::new(),
             violations: Vec::new(),
             subject: None,
+            blockers: Vec::new(),
             retry_after: None,
         }))
     }
@@ -96,6 +98,13 @@ impl Refusal {
     #[must_use]
     pub fn about_unless_told(self, resource: impl Display) -> Self {
         if self.0.subject.is_some() { self } else { self.about(resource) }
+    }
+
+    /// Names one of the things that have to go first, with a sentence about it, for `PreconditionFailure`.
+    #[must_use]
+    pub fn blocked_by(mut self, resource: impl Display, why: impl Display) -> Self {
+        self.0.blockers.push((resource.to_string(), why.to_string()));
+        self
     }
 
     /// Says when a retry can succeed.
@@ -188,6 +197,11 @@ impl Refusal {
     /// The resource that the refusal is about.
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
+    }
+
+    /// What has to go first, each with a sentence about it.
+    pub fn blockers(&self) -> &[(String, String)] {
+        &self.0.blockers
     }
 
     /// When a retry can succeed.

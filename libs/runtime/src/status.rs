@@ -75,7 +75,8 @@ pub const fn wire_code(code: Code) -> tonic::Code {
 
 fn error_info(domain: &str, refusal: &Refusal) -> ErrorInfo {
     let mut metadata: HashMap<String, String> = HashMap::new();
-    let mut truncated = refusal.violations().len() > MOST_VIOLATIONS;
+    let mut truncated =
+        refusal.violations().len() > MOST_VIOLATIONS || refusal.blockers().len() > MOST_VIOLATIONS;
     for (key, value) in refusal.metadata() {
         truncated |= value.len() > MOST_VALUE_BYTES;
         metadata.insert((*key).to_owned(), cut(value));
@@ -100,6 +101,12 @@ fn bad_request(refusal: &Refusal) -> Option<ErrorDetail> {
 }
 
 fn about_subject(refusal: &Refusal) -> Option<ErrorDetail> {
+    if !refusal.blockers().is_empty() {
+        let violations = refusal.blockers().iter().take(MOST_VIOLATIONS).map(|(subject, why)| {
+            PreconditionViolation::new(refusal.reason().as_str(), cut(subject), cut(why))
+        });
+        return Some(PreconditionFailure::new(violations.collect::<Vec<_>>()).into());
+    }
     let subject = cut(refusal.subject()?);
     let description = cut(refusal.message());
     if refusal.code() == Code::FailedPrecondition {
@@ -139,6 +146,11 @@ fn shorten(details: &mut Vec<ErrorDetail>) -> bool {
         && bad_request.field_violations.len() > 1
     {
         return bad_request.field_violations.pop().is_some();
+    }
+    if let Some(ErrorDetail::PreconditionFailure(failure)) = details.last_mut()
+        && failure.violations.len() > 1
+    {
+        return failure.violations.pop().is_some();
     }
     details.pop().is_some()
 }
@@ -186,6 +198,27 @@ mod tests {
         let failure = status.get_details_precondition_failure().unwrap();
         assert_eq!(failure.violations[0].r#type, "SEATS_BELOW_ASSIGNED");
         assert_eq!(failure.violations[0].subject, "subscriptions/1");
+    }
+
+    #[test]
+    fn whatever_has_to_go_first_is_told_as_far_as_it_fits() {
+        let blocked = |count: usize| {
+            let refusal = Refusal::failed_precondition(Reason::new("LIEN_PRESENT"), "guarded");
+            let why = "why ".repeat(100);
+            let refusal =
+                (0..count).fold(refusal, |refusal, n| refusal.blocked_by(format!("liens/{n}"), &why));
+            status(Service::Directory, &refusal)
+        };
+        let few = blocked(2).get_details_precondition_failure().unwrap();
+        let subjects: Vec<_> = few.violations.iter().map(|violation| violation.subject.as_str()).collect();
+        assert_eq!(
+            (subjects, few.violations[0].r#type.as_str()),
+            (vec!["liens/0", "liens/1"], "LIEN_PRESENT")
+        );
+        assert!(!info(&blocked(2)).metadata.contains_key(TRUNCATED));
+        let many = blocked(50);
+        assert!(many.get_details_precondition_failure().unwrap().violations.len() > 2);
+        assert!(info(&many).metadata.contains_key(TRUNCATED) && many.details().len() <= MOST_DETAILS_BYTES);
     }
 
     #[test]
