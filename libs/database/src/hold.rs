@@ -133,6 +133,24 @@ pub async fn lock(tx: &mut Tx, directory: DirectoryId, reason: &str) -> Result<H
     if locked == 1 { Ok(HoldLocked(())) } else { Err(StoreError::HoldLost) }
 }
 
+/// As [`lock`], where what was learnt meanwhile rests on one lien: another one in its place does not do.
+pub async fn lock_lien(
+    tx: &mut Tx,
+    directory: DirectoryId,
+    reason: &str,
+    lien: LienId,
+) -> Result<HoldLocked, StoreError> {
+    let update = "UPDATE holds SET uses = uses + 1 WHERE directory = $1 AND reason = $2 AND state = 'HELD' AND lien = $3";
+    let locked = on!(tx, |c| sqlx::query(update)
+        .bind(directory.uuid())
+        .bind(reason)
+        .bind(lien.uuid())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if locked == 1 { Ok(HoldLocked(())) } else { Err(StoreError::HoldLost) }
+}
+
 /// Marks the locked row RELEASING; the caller has counted under the lock that nothing relies on it.
 pub async fn release(
     tx: &mut Tx,

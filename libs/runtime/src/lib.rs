@@ -10,6 +10,7 @@ pub mod duties;
 pub mod edge;
 pub mod filter;
 pub mod health_check;
+pub mod holds;
 pub mod judge;
 pub mod jwks;
 pub mod keys;

@@ -31,6 +31,7 @@ use access::token::{TokenVerifier, Trust};
 use database::{Db, Migrations};
 use kernel::{Clock, Ids};
 use runtime::edge::{Edge, WriteLimits};
+use runtime::holds::Holds;
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::Peer;
@@ -118,6 +119,7 @@ pub fn build(deps: Deps) -> Built {
         clock: deps.clock.clone(),
         judge: RemoteJudge::new(deps.identity.clone(), deps.clock.clone()),
         identity: IdentityService::new(deps.identity),
+        holds: Holds::new(deps.db.clone(), deps.clock.clone(), deps.directory.clone(), Service::Subscription),
         directory: DirectoryService::new(deps.directory),
         catalogue: Arc::new(Catalogue::new(&deps.prices)),
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),

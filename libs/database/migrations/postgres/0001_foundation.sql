@@ -79,4 +79,4 @@ CREATE TABLE holds (
     PRIMARY KEY (directory, reason)
 );
 -- For rounds over what is being taken, what is held, and what is being let go.
-CREATE INDEX holds_by_state ON holds (reason, state, hold_time, directory);
+CREATE INDEX holds_by_state ON holds (state, hold_time, directory, reason);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use test_support::database::number;
 
-use crate::{call, permit, store};
+use crate::{call, directory, permit, store};
 
 const POSITIONED: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM change_log WHERE position IS NOT NULL";
 const HIGHEST: &str = "SELECT COALESCE(MAX(position), 0) FROM change_log";

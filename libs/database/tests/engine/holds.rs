@@ -47,6 +47,20 @@ async fn a_hold_is_taken_locked_released_and_gone() {
 }
 
 #[tokio::test]
+async fn who_relies_on_one_lien_is_not_content_with_another() {
+    let store = store().await;
+    let db = &store.db;
+    take(db, lien(1)).await;
+    let lock = async |lien| {
+        let mut tx = db.write().await?;
+        hold::lock_lien(&mut tx, directory(), REASON, lien).await?;
+        tx.commit_bookkeeping().await
+    };
+    lock(lien(1)).await.unwrap();
+    assert!(matches!(lock(lien(2)).await, Err(StoreError::HoldLost)));
+}
+
+#[tokio::test]
 async fn what_is_being_taken_is_noted_first_and_the_same_for_all_who_come() {
     let store = store().await;
     let db = &store.db;

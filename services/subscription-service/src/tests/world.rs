@@ -15,6 +15,7 @@ use api::subscription::v1::{
 use database::on;
 use kernel::{DirectoryId, Principal, ServiceAccountId, SessionId, UserId, new_ids};
 use runtime::edge::{Edge, WriteLimits};
+use runtime::holds::Holds;
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use runtime::peer::PeerError;
@@ -114,6 +115,7 @@ impl World {
             clock: clock.clock(),
             judge: RemoteJudge::new(peer.clone(), clock.clock()),
             identity: IdentityService::new(peer.clone()),
+            holds: Holds::new(database.db.clone(), clock.clock(), peer.clone(), Service::Subscription),
             directory: DirectoryService::new(peer),
             catalogue: Arc::new(Catalogue::new(&PriceList::default())),
             page_tokens: PageTokens::new(&key, clock.clock()),

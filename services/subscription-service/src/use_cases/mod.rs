@@ -15,6 +15,7 @@ use std::sync::Arc;
 use access::{Call, Caller, SignedIn};
 use database::{Db, StoreError, Tx};
 use kernel::{Clock, DirectoryId, Refusal, SubscriptionId, Timestamp};
+use runtime::holds::Holds;
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,7 @@ pub(crate) struct UseCases {
     pub(crate) judge: RemoteJudge,
     pub(crate) identity: IdentityService,
     pub(crate) directory: DirectoryService,
+    pub(crate) holds: Holds,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) page_tokens: PageTokens,
     pub(crate) azure_subscriptions_per_owner: i64,
