@@ -59,7 +59,7 @@ impl World {
             clock: clock.clock(),
             ids: seeded(1),
             issuer: "tenure".to_owned(),
-            initial_domain_suffix: "tenure.internal".to_owned(),
+            directory: directory_service::Settings::default(),
             prices: PriceList::default(),
             identity: identity_service::Settings::default(),
             subscription: subscription_service::Settings::default(),

@@ -120,6 +120,58 @@ fn directory_rows() -> Vec<Row> {
     ]
 }
 
+fn domain_rows() -> Vec<Row> {
+    use directory::{
+        CreateDomainRequest, DeleteDomainRequest, GetDomainRequest, ListDomainsRequest,
+        RotateDomainChallengeRequest, SetPrimaryDomainRequest, VerifyDomainRequest,
+    };
+    let (by, bad, id) = (As::Administrator, BAD.to_owned(), "nonsense".to_owned());
+    let named = &["name", "request_id"];
+    vec![
+        row(
+            "directory.v1.DomainService/CreateDomain",
+            by,
+            &CreateDomainRequest {
+                parent: bad.clone(),
+                domain_id: "'; DROP TABLE domains; --".to_owned(),
+                request_id: id.clone(),
+            },
+            &["domain_id", "parent", "request_id"],
+        ),
+        row(
+            "directory.v1.DomainService/VerifyDomain",
+            by,
+            &VerifyDomainRequest { name: bad.clone(), request_id: id.clone() },
+            named,
+        ),
+        row(
+            "directory.v1.DomainService/RotateDomainChallenge",
+            by,
+            &RotateDomainChallengeRequest { name: bad.clone(), request_id: id.clone() },
+            named,
+        ),
+        row(
+            "directory.v1.DomainService/SetPrimaryDomain",
+            by,
+            &SetPrimaryDomainRequest { name: bad.clone(), request_id: id.clone() },
+            named,
+        ),
+        row("directory.v1.DomainService/GetDomain", by, &GetDomainRequest { name: bad.clone() }, &["name"]),
+        row(
+            "directory.v1.DomainService/ListDomains",
+            by,
+            &ListDomainsRequest { parent: bad.clone(), page_size: -1, ..ListDomainsRequest::default() },
+            &["page_size", "parent"],
+        ),
+        row(
+            "directory.v1.DomainService/DeleteDomain",
+            by,
+            &DeleteDomainRequest { name: bad, request_id: id, ..DeleteDomainRequest::default() },
+            named,
+        ),
+    ]
+}
+
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn identity_rows() -> Vec<Row> {
     use identity::{
@@ -348,7 +400,8 @@ async fn every_wrong_field_is_told_at_once_and_nothing_is_written() {
     let ada = world.sign_up("contoso").await;
     let before = world.row_counts().await;
     let mut wrong = Vec::new();
-    for row in directory_rows().into_iter().chain(identity_rows()).chain(subscription_rows()) {
+    let rows = directory_rows().into_iter().chain(domain_rows());
+    for row in rows.chain(identity_rows()).chain(subscription_rows()) {
         let (peer, service): (Peer, _) = match row.method.split('.').next() {
             Some("directory") => (world.directory_peer(), access::Service::Directory),
             Some("identity") => (world.identity_peer(), access::Service::Identity),

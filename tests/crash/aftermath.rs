@@ -80,7 +80,7 @@ async fn clear_up(system: &System, databases: &Databases) {
         clock: ManualClock::new(now.plus(LATER)).clock(),
         ids: system_ids(),
         issuer: system.issuer().to_owned(),
-        initial_domain_suffix: "tenure.internal".to_owned(),
+        directory: directory_service::Settings::default(),
         prices: PriceList::default(),
         identity: identity_service::Settings::default(),
         subscription: subscription_service::Settings::default(),

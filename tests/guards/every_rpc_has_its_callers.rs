@@ -49,6 +49,13 @@ const TABLE: &[Row] = &[
     row("directory.v1.DirectoryService/GetDirectory", MISSING, DENIED, OK, REVOKED, OK),
     row("directory.v1.DirectoryService/ListDirectories", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.DirectoryService/ListMyDirectories", MISSING, OK, OK, REVOKED, DENIED),
+    row("directory.v1.DomainService/CreateDomain", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row("directory.v1.DomainService/DeleteDomain", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row("directory.v1.DomainService/GetDomain", MISSING, DENIED, OK, REVOKED, DENIED),
+    row("directory.v1.DomainService/ListDomains", MISSING, DENIED, OK, REVOKED, DENIED),
+    row("directory.v1.DomainService/RotateDomainChallenge", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row("directory.v1.DomainService/SetPrimaryDomain", MISSING, DENIED, DENIED, REVOKED, DENIED),
+    row("directory.v1.DomainService/VerifyDomain", MISSING, DENIED, DENIED, REVOKED, DENIED),
     row("directory.v1.DomainService/ResolveDomain", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/CreateLien", MISSING, DENIED, DENIED, DENIED, OK),
     row("directory.v1.LienService/DeleteLien", MISSING, DENIED, DENIED, DENIED, OK),
@@ -151,9 +158,27 @@ fn message(method: &str, on: &Stage) -> Vec<u8> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn directory_message(method: &str, on: &Stage) -> Vec<u8> {
     let parent = on.ada.directory.clone();
+    let name = format!("{parent}/domains/contoso.tenure.internal");
     match method.rsplit('/').next().unwrap() {
+        "CreateDomain" => directory::CreateDomainRequest {
+            parent,
+            domain_id: "contoso.example".to_owned(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "DeleteDomain" => directory::DeleteDomainRequest { name, ..Default::default() }.encode_to_vec(),
+        "GetDomain" => directory::GetDomainRequest { name }.encode_to_vec(),
+        "ListDomains" => directory::ListDomainsRequest { parent, ..Default::default() }.encode_to_vec(),
+        "RotateDomainChallenge" => {
+            directory::RotateDomainChallengeRequest { name, ..Default::default() }.encode_to_vec()
+        }
+        "SetPrimaryDomain" => {
+            directory::SetPrimaryDomainRequest { name, ..Default::default() }.encode_to_vec()
+        }
+        "VerifyDomain" => directory::VerifyDomainRequest { name, ..Default::default() }.encode_to_vec(),
         "AbandonDirectory" => {
             directory::AbandonDirectoryRequest { name: parent, ..Default::default() }.encode_to_vec()
         }

@@ -28,6 +28,10 @@ permissions! {
     ProvisionDirectory = "tenure.directory/directories/provision",
     /// Resolving a domain to its directory; operators and peers only.
     ResolveDomain = "tenure.directory/domains/resolve",
+    /// Reading a directory's domains.
+    ReadDomains = "microsoft.directory/domains/standard/read",
+    /// Adding, proving, choosing and removing domains (D-14).
+    WriteDomains = "microsoft.directory/domains/allProperties/update",
     /// Reading the liens on a directory.
     ReadLiens = "tenure.directory/liens/read",
     /// Taking and letting go of liens; operators and peers only.

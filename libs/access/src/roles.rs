@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::permission::{
     self, AttachOffice365, BeActive, ListDirectories, Permission as _, ProvisionDirectory, ReadDirectory,
-    ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments, ReadSubscriptions, ReadUsers, ResolveDomain,
-    SignUpAzure, SignUpAzureAlways, SignUpEnterprise, WriteLiens, WriteRoleAssignments,
+    ReadDomains, ReadLiens, ReadMemberships, ReadOrders, ReadRoleAssignments, ReadSubscriptions, ReadUsers,
+    ResolveDomain, SignUpAzure, SignUpAzureAlways, SignUpEnterprise, WriteLiens, WriteRoleAssignments,
 };
 
 /// The role that P-4 guards.
@@ -47,7 +47,7 @@ const OURS: &[(&str, &[&str])] = &[
     ),
     (GLOBAL_READER, &[ReadSubscriptions::NAME, ReadOrders::NAME, ReadLiens::NAME]),
     // U-09: members read the directory's objects; guests read themselves.
-    (MEMBER, &[BeActive::NAME, ReadDirectory::NAME, ReadUsers::NAME, SignUpAzure::NAME]),
+    (MEMBER, &[BeActive::NAME, ReadDirectory::NAME, ReadDomains::NAME, ReadUsers::NAME, SignUpAzure::NAME]),
     (GUEST, &[BeActive::NAME, ReadDirectory::NAME]),
     // What the holder of the operator key may: run the platform, never buy for a directory (P-3).
     (
@@ -167,7 +167,7 @@ pub fn that_contain(wanted: &str) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::CreateUsers;
+    use crate::permission::{CreateUsers, WriteDomains};
 
     #[test]
     fn the_data_has_every_role_once() {
@@ -192,6 +192,12 @@ mod tests {
     #[test]
     fn users_are_created_by_global_and_user_administrators() {
         assert_eq!(that_contain(CreateUsers::NAME), [GLOBAL_ADMINISTRATOR, "user-administrator"]);
+    }
+
+    #[test]
+    fn d_14_domains_are_written_by_global_and_domain_name_administrators() {
+        assert_eq!(that_contain(WriteDomains::NAME), ["domain-name-administrator", GLOBAL_ADMINISTRATOR]);
+        assert!(contains(MEMBER, ReadDomains::NAME) && !contains(GUEST, ReadDomains::NAME));
     }
 
     #[test]

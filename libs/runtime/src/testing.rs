@@ -11,7 +11,12 @@ use access::service_key::PrivateKey;
 use access::token::{FetchKeys, KeySet, PublicKey, TokenVerifier, Trust};
 use api::directory::v1::domain_service_client::DomainServiceClient;
 use api::directory::v1::domain_service_server::{DomainService, DomainServiceServer};
-use api::directory::v1::{ResolveDomainRequest, ResolveDomainResponse};
+use api::directory::v1::{
+    CreateDomainRequest, CreateDomainResponse, DeleteDomainRequest, DeleteDomainResponse, GetDomainRequest,
+    GetDomainResponse, ListDomainsRequest, ListDomainsResponse, ResolveDomainRequest, ResolveDomainResponse,
+    RotateDomainChallengeRequest, RotateDomainChallengeResponse, SetPrimaryDomainRequest,
+    SetPrimaryDomainResponse, VerifyDomainRequest, VerifyDomainResponse,
+};
 use kernel::{Clock, Refusal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +66,56 @@ impl DomainService for Scripted {
     ) -> Result<Response<ResolveDomainResponse>, Status> {
         (self.0)(request).await
     }
+
+    async fn create_domain(
+        &self,
+        _: Request<CreateDomainRequest>,
+    ) -> Result<Response<CreateDomainResponse>, Status> {
+        unscripted()
+    }
+
+    async fn verify_domain(
+        &self,
+        _: Request<VerifyDomainRequest>,
+    ) -> Result<Response<VerifyDomainResponse>, Status> {
+        unscripted()
+    }
+
+    async fn rotate_domain_challenge(
+        &self,
+        _: Request<RotateDomainChallengeRequest>,
+    ) -> Result<Response<RotateDomainChallengeResponse>, Status> {
+        unscripted()
+    }
+
+    async fn set_primary_domain(
+        &self,
+        _: Request<SetPrimaryDomainRequest>,
+    ) -> Result<Response<SetPrimaryDomainResponse>, Status> {
+        unscripted()
+    }
+
+    async fn get_domain(&self, _: Request<GetDomainRequest>) -> Result<Response<GetDomainResponse>, Status> {
+        unscripted()
+    }
+
+    async fn list_domains(
+        &self,
+        _: Request<ListDomainsRequest>,
+    ) -> Result<Response<ListDomainsResponse>, Status> {
+        unscripted()
+    }
+
+    async fn delete_domain(
+        &self,
+        _: Request<DeleteDomainRequest>,
+    ) -> Result<Response<DeleteDomainResponse>, Status> {
+        unscripted()
+    }
+}
+
+fn unscripted<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not scripted"))
 }
 
 /// The keys of all services and of the operator.

@@ -1,14 +1,15 @@
 //! The directory context: directories, their domains, and the liens on them.
 //!
-//! - `domain/`: the rules, pure. What a directory is and which steps it takes (`directory`), names of domains
-//!   (`domain_name`), liens (`lien`), and why something is refused (`refused`).
+//! - `domain/`: the rules, pure. What a directory is and which steps it takes (`directory`), domains and how they are
+//!   proven (`directory_domain`), their names (`domain_name`), liens (`lien`), and why something is refused (`refused`).
 //! - `use_cases/`: what each rpc does: the right, the transaction, the decision, the rows.
 //! - `store/`: SQL. The lock on a directory's row guards its state, its domains and its liens.
 //! - `grpc/`: messages in and out, and the table of refusals.
-//! - `peers/`: identity-service, asked for memberships. `workers/`: positions of changes, old answers.
+//! - `peers/`: identity-service, asked for memberships; DNS, asked for records. `workers/`: positions of changes, old answers.
 //!
 //! Who may do what is identity's knowledge, and who lives in a directory too; nothing of either is kept here.
 
+mod challenges;
 mod domain;
 mod grpc;
 mod options;
@@ -17,6 +18,7 @@ mod store;
 mod use_cases;
 mod workers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use access::Service;
@@ -31,9 +33,11 @@ use runtime::peer::Peer;
 use runtime::server::ServiceParts;
 use runtime::worker::Worker;
 
+use challenges::Challenges;
 use domain::domain_name::DomainSuffix;
 pub use domain::domain_name::DomainSuffixInvalid;
-pub use options::Options;
+pub use options::{Options, Settings};
+use peers::dns::Dns;
 use peers::identity::Identity;
 use use_cases::UseCases;
 
@@ -59,6 +63,8 @@ pub struct Deps {
     pub identity: Peer,
     /// What all initial domains end with; [`check_suffix`] accepts it.
     pub initial_domain_suffix: String,
+    /// The name servers that are asked about domains; those of the system where there are none.
+    pub dns_servers: Vec<SocketAddr>,
     /// How fast principals and directories may write.
     pub write_limits: WriteLimits,
 }
@@ -94,6 +100,8 @@ pub fn build(deps: Deps) -> Built {
         db: deps.db.clone(),
         judge: RemoteJudge::new(deps.identity.clone(), deps.clock.clone()),
         identity: Identity::new(deps.identity),
+        dns: Dns::new(&deps.dns_servers),
+        challenges: Challenges::new(&deps.key),
         page_tokens: PageTokens::new(&deps.key, deps.clock.clone()),
         clock: deps.clock.clone(),
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::Service;
 use clap::Parser;
 use database::Migrations;
-use directory_service::{Built, Deps, Options};
+use directory_service::{Built, Deps, Options, Settings};
 use runtime::options::Checking;
 use runtime::server::ServiceParts;
 use runtime::service_process::{PeerAddress, ServiceDeps, ServiceOptions, ServiceProgram, check_peer};
@@ -26,7 +26,7 @@ struct Program {
 
 struct Own {
     identity: PeerAddress,
-    initial_domain_suffix: String,
+    settings: Settings,
 }
 
 impl ServiceProgram for Program {
@@ -40,8 +40,8 @@ impl ServiceProgram for Program {
 
     fn check_own(&self, checking: &mut Checking) -> Option<Own> {
         let identity = check_peer("--identity", Service::Identity, self.identity.as_deref(), checking);
-        let initial_domain_suffix = self.own.check(checking);
-        Some(Own { identity: identity?, initial_domain_suffix: initial_domain_suffix? })
+        let settings = self.own.check(checking);
+        Some(Own { identity: identity?, settings: settings? })
     }
 
     fn migrations() -> Migrations {
@@ -51,7 +51,7 @@ impl ServiceProgram for Program {
     fn build(deps: ServiceDeps, own: Own) -> (ServiceParts, Vec<Worker>) {
         let identity = deps.peer(own.identity);
         let ServiceDeps { db, clock, ids, key, trust, issuer, write_limits, .. } = deps;
-        let initial_domain_suffix = own.initial_domain_suffix;
+        let Settings { initial_domain_suffix, dns_servers } = own.settings;
         let Built { parts, workers } = directory_service::build(Deps {
             db,
             clock,
@@ -61,6 +61,7 @@ impl ServiceProgram for Program {
             issuer,
             identity,
             initial_domain_suffix,
+            dns_servers,
             write_limits,
         });
         (parts, workers)

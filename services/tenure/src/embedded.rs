@@ -63,8 +63,8 @@ pub struct Deps {
     pub ids: Ids,
     /// Issuer of access tokens.
     pub issuer: String,
-    /// Suffix of initial domains.
-    pub initial_domain_suffix: String,
+    /// What all initial domains end with, and who is asked about others.
+    pub directory: directory_service::Settings,
     /// Prices.
     pub prices: PriceList,
     /// Identity's limits and policies.
@@ -85,7 +85,7 @@ impl Deps {
             clock,
             ids,
             issuer: settings.process.issuer.clone(),
-            initial_domain_suffix: settings.initial_domain_suffix.clone(),
+            directory: settings.directory.clone(),
             prices: settings.prices.clone(),
             identity: settings.identity.clone(),
             subscription: settings.subscription.clone(),
@@ -140,7 +140,8 @@ impl Embedded {
             trust: keys.trust(),
             issuer: deps.issuer.clone(),
             identity: peer(Service::Directory, Service::Identity, &identity_peer),
-            initial_domain_suffix: deps.initial_domain_suffix.clone(),
+            initial_domain_suffix: deps.directory.initial_domain_suffix.clone(),
+            dns_servers: deps.directory.dns_servers.clone(),
             write_limits: deps.write_limits,
         });
         let identity = identity_service::build(identity_service::Deps {

@@ -106,8 +106,8 @@ pub struct Settings {
     pub process: ProcessSettings,
     /// The data folder.
     pub data_dir: PathBuf,
-    /// Suffix of initial domains.
-    pub initial_domain_suffix: String,
+    /// What all initial domains end with, and who is asked about others.
+    pub directory: directory_service::Settings,
     /// Prices.
     pub prices: PriceList,
     /// Identity's limits and policies.
@@ -124,7 +124,7 @@ impl Settings {
     ) -> Result<Self, ConfigInvalid> {
         let mut checking = Checking::new(&Cli::complete_command(), environment);
         let process = options.process.check(NAME, &mut checking);
-        let initial_domain_suffix = options.directory.check(&mut checking);
+        let directory = options.directory.check(&mut checking);
         let identity = options.identity.check(&mut checking);
         let subscription = options.subscription.check(&mut checking);
         checking.problems.finish()?;
@@ -133,7 +133,7 @@ impl Settings {
         Ok(Self {
             process: process.expect(checked),
             data_dir: options.data_dir.clone(),
-            initial_domain_suffix: initial_domain_suffix.expect(checked),
+            directory: directory.expect(checked),
             prices,
             identity,
             subscription,

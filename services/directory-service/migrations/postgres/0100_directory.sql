@@ -19,21 +19,35 @@ CREATE TABLE directories (
 );
 CREATE INDEX directories_by_create_time ON directories (create_time, id) WHERE state <> 'DELETED';
 
+-- `reversed` has the labels from the last to the first: what lies below a domain stands together there.
+-- `challenge` and what follows are null where nothing is to be proven.
 CREATE TABLE domains (
     directory UUID NOT NULL,
     domain TEXT COLLATE "C" NOT NULL,
+    reversed TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
+    challenge TEXT COLLATE "C",
+    challenge_expire_time BIGINT,
+    rotations BIGINT NOT NULL,
+    rotation_day BIGINT NOT NULL,
+    last_check_time BIGINT,
+    last_check_result TEXT COLLATE "C",
     create_time BIGINT NOT NULL,
     verify_time BIGINT,
+    revision BIGINT NOT NULL,
     PRIMARY KEY (directory, domain)
 );
+CREATE INDEX domains_by_create_time ON domains (directory, create_time, domain);
+CREATE UNIQUE INDEX domains_by_reversed ON domains (directory, reversed);
 
 -- Which directory has a verified domain: the one key that spans directories (K16), because a domain is verified in at
 -- most one of them (D-15). A row outlives the directory that was active once: its label is never given again (K37).
 CREATE TABLE domain_claims (
     domain TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    reversed TEXT COLLATE "C" NOT NULL,
     directory UUID NOT NULL
 );
+CREATE UNIQUE INDEX domain_claims_by_reversed ON domain_claims (reversed);
 
 -- `resource` is what the lien guards, below its directory: empty for the directory itself, or `domains/{domain}`.
 -- `restrictions` and `blockers` are JSON.

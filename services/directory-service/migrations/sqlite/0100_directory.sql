@@ -19,21 +19,35 @@ CREATE TABLE directories (
 ) STRICT;
 CREATE INDEX directories_by_create_time ON directories (create_time, id) WHERE state <> 'DELETED';
 
+-- `reversed` has the labels from the last to the first: what lies below a domain stands together there.
+-- `challenge` and what follows are null where nothing is to be proven.
 CREATE TABLE domains (
     directory BLOB NOT NULL,
     domain TEXT NOT NULL,
+    reversed TEXT NOT NULL,
     state TEXT NOT NULL,
+    challenge TEXT,
+    challenge_expire_time INTEGER,
+    rotations INTEGER NOT NULL,
+    rotation_day INTEGER NOT NULL,
+    last_check_time INTEGER,
+    last_check_result TEXT,
     create_time INTEGER NOT NULL,
     verify_time INTEGER,
+    revision INTEGER NOT NULL,
     PRIMARY KEY (directory, domain)
 ) STRICT;
+CREATE INDEX domains_by_create_time ON domains (directory, create_time, domain);
+CREATE UNIQUE INDEX domains_by_reversed ON domains (directory, reversed);
 
 -- Which directory has a verified domain: the one key that spans directories (K16), because a domain is verified in at
 -- most one of them (D-15). A row outlives the directory that was active once: its label is never given again (K37).
 CREATE TABLE domain_claims (
     domain TEXT NOT NULL PRIMARY KEY,
+    reversed TEXT NOT NULL,
     directory BLOB NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX domain_claims_by_reversed ON domain_claims (reversed);
 
 -- `resource` is what the lien guards, below its directory: empty for the directory itself, or `domains/{domain}`.
 -- `restrictions` and `blockers` are JSON.

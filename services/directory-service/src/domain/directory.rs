@@ -170,6 +170,15 @@ impl Directory {
         }
     }
 
+    /// D-11: another domain, which is verified, becomes what new users get. Nobody's name changes.
+    pub(crate) fn with_primary_domain(&self, domain: &DomainName, now: Timestamp) -> Step {
+        if self.primary_domain == *domain {
+            return Step::AlreadyTaken;
+        }
+        let (update_time, revision) = (now, self.revision + 1);
+        Step::Changed(Self { primary_domain: domain.clone(), update_time, revision, ..self.clone() })
+    }
+
     /// Refuses unless others may rely on it.
     pub(crate) fn require_active(&self) -> Result<(), Refused> {
         if self.state == State::Active {
@@ -229,6 +238,15 @@ mod tests {
     #[test]
     fn d_11_the_initial_domain_is_the_primary_one_at_first() {
         assert_eq!(provisioned().primary_domain, provisioned().initial_domain);
+    }
+
+    #[test]
+    fn d_11_another_primary_domain_is_a_change_and_the_same_one_is_none() {
+        let domain = "contoso.com".parse().unwrap();
+        let changed = changed(Ok(provisioned().with_primary_domain(&domain, LATER)));
+        assert_eq!((&changed.primary_domain, changed.revision, changed.update_time), (&domain, 2, LATER));
+        assert_eq!(changed.initial_domain, provisioned().initial_domain);
+        assert_eq!(changed.with_primary_domain(&domain, LATER), Step::AlreadyTaken);
     }
 
     #[test]

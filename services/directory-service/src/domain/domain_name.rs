@@ -1,4 +1,5 @@
-//! Domain names: labels, the installation's suffix, initial domains; which directory has one is the store's matter.
+//! Domain names: labels, the installation's suffix, initial domains, and what a directory can add; which directory has
+//! one is the store's matter.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,10 +47,68 @@ pub struct DomainNameInvalid;
 #[serde(try_from = "String", into = "String")]
 pub struct DomainName(String);
 
+/// Why a text is no domain that a directory can add (D-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAddable {
+    /// No name, or none that DNS can have.
+    #[error("must be a domain name with at most 253 ASCII characters after IDNA, and no dot at its end")]
+    Name,
+    /// An address, or something that is read as one.
+    #[error("must be a domain name and no address")]
+    Address,
+    /// Below the suffix of initial domains.
+    #[error("must not lie below the suffix of this installation's initial domains")]
+    OwnSuffix,
+    /// Everybody can register below it.
+    #[error("must be registered below a public suffix, and not be one")]
+    PublicSuffix,
+}
+
 impl DomainName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name that a directory can add, in whatever script it is written (D-15).
+    pub(crate) fn to_add(text: &str, suffix: &DomainSuffix) -> Result<Self, NotAddable> {
+        // Longer texts are no names, and IDNA takes its time over them (attack 31).
+        if text.len() > MOST_NAME {
+            return Err(NotAddable::Name);
+        }
+        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| NotAddable::Name)?;
+        let name: Self = ascii.parse().map_err(|_| NotAddable::Name)?;
+        let top = name.0.rsplit('.').next().unwrap_or_default();
+        if top.bytes().all(|byte| byte.is_ascii_digit()) || top.starts_with("0x") {
+            return Err(NotAddable::Address);
+        }
+        if name == suffix.0 || name.is_below(&suffix.0) {
+            return Err(NotAddable::OwnSuffix);
+        }
+        if psl::domain_str(&name.0).is_none() {
+            return Err(NotAddable::PublicSuffix);
+        }
+        Ok(name)
+    }
+
+    /// The name that was registered below a public suffix: this one, or the one that it is a sub-domain of.
+    pub(crate) fn root(&self) -> Self {
+        psl::domain_str(&self.0).map_or_else(|| self.clone(), |root| Self(root.to_owned()))
+    }
+
+    /// The names above this one, from the nearest to the one below the top.
+    pub(crate) fn above(&self) -> impl Iterator<Item = Self> {
+        let dots = self.0.match_indices('.').map(|(dot, _)| &self.0[dot + 1..]);
+        dots.filter(|name| name.contains('.')).map(|name| Self(name.to_owned()))
+    }
+
+    /// The labels from the last to the first: what lies below a name begins with this and a dot.
+    pub(crate) fn reversed(&self) -> String {
+        self.0.rsplit('.').collect::<Vec<_>>().join(".")
+    }
+
+    fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_suffix(other.as_str()).is_some_and(|rest| rest.ends_with('.'))
     }
 }
 
@@ -215,7 +274,80 @@ mod tests {
         }
     }
 
+    fn added(text: &str) -> Result<String, NotAddable> {
+        DomainName::to_add(text, &suffix()).map(String::from)
+    }
+
+    #[test]
+    fn d_15_a_name_is_added_in_ascii_and_lower_case_however_it_is_written() {
+        for (text, name) in [
+            ("Contoso.COM", "contoso.com"),
+            ("mail.contoso.co.uk", "mail.contoso.co.uk"),
+            ("MÜNCHEN.example", "xn--mnchen-3ya.example"),
+            // Composed and decomposed, full width, an ideographic dot: one name (attack 15).
+            ("mu\u{308}nchen.example", "xn--mnchen-3ya.example"),
+            ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            ("\u{ff43}ontoso\u{3002}com", "contoso.com"),
+            ("contoso.github.io", "contoso.github.io"),
+        ] {
+            assert_eq!(added(text).as_deref(), Ok(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn d_15_what_is_no_name_or_nobodys_is_not_added() {
+        let long = format!("{}.com", "a.".repeat(125) + "aa");
+        let label = format!("{}.com", "a".repeat(64));
+        for text in [
+            "",
+            "com",
+            "contoso.com.",
+            ".contoso.com",
+            "a..com",
+            "a b.com",
+            "_dmarc.a.com",
+            "-a.com",
+            "a_b.com",
+        ] {
+            assert_eq!(added(text), Err(NotAddable::Name), "{text}");
+        }
+        for text in
+            [long.as_str(), label.as_str(), "contoso.com\0", "xn--a.com", "a%.com", "'--.com", "a\n.com"]
+        {
+            assert_eq!(added(text), Err(NotAddable::Name), "{text:?}");
+        }
+        for text in ["192.0.2.1", "1.2", "a.0x7f"] {
+            assert_eq!(added(text), Err(NotAddable::Address), "{text}");
+        }
+        for text in ["co.uk", "CO.UK", "github.io", "xn--55qx5d.cn"] {
+            assert_eq!(added(text), Err(NotAddable::PublicSuffix), "{text}");
+        }
+        for text in ["tenure.internal", "contoso.Tenure.internal", "a.b.tenure.internal"] {
+            assert_eq!(added(text), Err(NotAddable::OwnSuffix), "{text}");
+        }
+        // Only what lies below is the installation's.
+        assert!(added("nottenure.internal").is_ok());
+    }
+
+    #[test]
+    fn a_sub_domain_lies_below_what_was_registered() {
+        let name: DomainName = "a.mail.contoso.co.uk".parse().unwrap();
+        assert_eq!(name.root().as_str(), "contoso.co.uk");
+        assert_eq!(name.root().root(), name.root());
+        let above: Vec<String> = name.above().map(String::from).collect();
+        assert_eq!(above, ["mail.contoso.co.uk", "contoso.co.uk", "co.uk"]);
+        assert_eq!(name.reversed(), "uk.co.contoso.mail.a");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_added_is_a_name_of_its_own_and_adding_it_again_changes_nothing(text in "[a-zA-Zäß.\\-1]{0,40}|\\PC{0,16}") {
+            if let Ok(name) = DomainName::to_add(&text, &suffix()) {
+                prop_assert_eq!(DomainName::to_add(name.as_str(), &suffix()), Ok(name.clone()));
+                prop_assert!(name == name.root() || name.is_below(&name.root()));
+            }
+        }
+
         #[test]
         fn what_is_accepted_as_a_label_is_a_domain_name_and_its_own_folded_form(label in "[ -~]{0,40}|\\PC{0,8}") {
             if let Ok(domain) = suffix().initial_domain(&label) {

@@ -173,6 +173,12 @@ impl Lien {
         }))
     }
 
+    /// Why it stands, and who can clear it, for whoever is stopped by it.
+    pub(crate) fn sentence(&self) -> String {
+        let holder = Some(self.claim.holder.as_str()).filter(|holder| !holder.is_empty());
+        format!("{} ({})", self.claim.reason, holder.unwrap_or(&self.create_principal))
+    }
+
     /// Refuses whoever is neither the lien's creator nor an operator.
     pub(crate) fn require_creator(&self, directory: DirectoryId, actor: Actor<'_>) -> Result<(), Refused> {
         if actor.is_operator || actor.name == self.create_principal {

@@ -3,6 +3,7 @@
 //! No database, no messages, no clock.
 
 pub(crate) mod directory;
+pub(crate) mod directory_domain;
 pub(crate) mod domain_name;
 pub(crate) mod lien;
 pub(crate) mod refused;

@@ -1,9 +1,12 @@
 //! Why this context refuses; how a refusal looks on the wire is told in `grpc::status`.
 
+use std::time::Duration;
+
 use database::{Failure, StoreError};
 use kernel::{DirectoryId, LienId, Refusal};
 
 use crate::domain::directory::State;
+use crate::domain::directory_domain::CheckResult;
 use crate::domain::domain_name::DomainName;
 
 /// Why something was not done.
@@ -36,6 +39,53 @@ pub enum Refused {
     /// No directory has the domain, or not the directory that it was looked for in.
     #[error("{0} belongs to no directory")]
     DomainNotFound(DomainName),
+    /// What is needed is not verified in the directory (D-11, K46).
+    #[error("{0} is not verified in the directory")]
+    DomainNotVerified(DomainName),
+    /// The directory has as many domains as it can have.
+    #[error("a directory has at most {0} domains")]
+    DomainQuota(i64),
+    /// The record was looked for in vain, or nobody can say (D-16).
+    #[error("{}", told(*.result, .domain))]
+    NotProven {
+        /// The domain.
+        domain: DomainName,
+        /// What its record has to say.
+        record_value: String,
+        /// What came of looking for it.
+        result: CheckResult,
+    },
+    /// What proves the domain does so no more (K23).
+    #[error("the record of {0} has expired; ask for another")]
+    ChallengeExpired(DomainName),
+    /// Another directory has it, or what it belongs to, or what belongs to it (D-15, K46).
+    #[error("{0} belongs to another directory")]
+    DomainVerifiedElsewhere(DomainName),
+    /// The challenge was replaced too often today (K23).
+    #[error("the record of {domain} was replaced too often today")]
+    TooManyRotations {
+        /// The domain.
+        domain: DomainName,
+        /// How long until the next day.
+        wait: Duration,
+    },
+    /// It stays with its directory (D-10).
+    #[error("{0} is the initial domain")]
+    DomainIsInitial(DomainName),
+    /// Another one has to become the primary one first (D-11).
+    #[error("{0} is the primary domain")]
+    DomainIsPrimary(DomainName),
+    /// What lies below it has to go first (K46).
+    #[error("{0} has sub-domains")]
+    DomainHasSubdomains(DomainName),
+    /// Something depends on it (K11).
+    #[error("{resource} is guarded by liens")]
+    LiensPresent {
+        /// What is guarded.
+        resource: String,
+        /// By what, and why.
+        liens: Vec<(LienId, String)>,
+    },
     /// There is no such lien, and the caller may know.
     #[error("directories/{directory}/liens/{lien} does not exist")]
     LienNotFound {
@@ -71,5 +121,13 @@ pub enum Refused {
 impl Failure for Refused {
     fn store(&self) -> Option<&StoreError> {
         if let Self::Store(error) = self { Some(error) } else { None }
+    }
+}
+
+fn told(result: CheckResult, domain: &DomainName) -> String {
+    match result {
+        CheckResult::RecordMissing => format!("DNS knows no record of this system at {domain}"),
+        CheckResult::RecordMismatch => format!("DNS knows another record of this system at {domain}"),
+        CheckResult::DnsUnavailable => format!("DNS gives no answer about {domain}"),
     }
 }

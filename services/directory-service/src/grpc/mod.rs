@@ -1,5 +1,6 @@
 //! The wire: messages in and out, and what a refusal looks like; no rule stands here.
 
+mod domain_service;
 mod parse;
 mod present;
 mod service;

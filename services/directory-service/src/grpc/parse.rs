@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use api::directory::v1::{
-    self, CreateDirectoryRequest, CreateLienRequest, DeleteLienRequest, ErrorReason, ListLiensRequest,
+    self, CreateDirectoryRequest, CreateDomainRequest, CreateLienRequest, DeleteDomainRequest,
+    DeleteLienRequest, ErrorReason, ListDomainsRequest, ListLiensRequest,
 };
-use kernel::{DirectoryId, LienId, Parsed, RegionCode, Violations};
+use kernel::{DirectoryId, Etag, LienId, Parsed, RegionCode, Violations};
 use runtime::page_token::page_size;
 use runtime::wire::read_timestamp;
 
 use super::status::reason;
 use crate::domain::directory::{AgreementType, NewDirectory, Settings};
-use crate::domain::domain_name::{DomainName, DomainSuffix};
+use crate::domain::domain_name::{DomainName, DomainSuffix, NotAddable};
 use crate::domain::lien::{Blocker, Claim, Guarded, MOST_BLOCKERS, Restriction};
-use crate::use_cases::{CreateLien, DeleteLien, Page};
+use crate::use_cases::{CreateLien, DeleteDomain, DeleteLien, DomainOf, Page};
 
 const DIRECTORY: &str = "directories/*";
 const LIEN: &str = "directories/*/liens/*";
@@ -91,6 +92,43 @@ pub(super) fn domain(text: &str) -> Parsed<DomainName> {
     Ok(domain.expect(COMPLETE))
 }
 
+pub(super) fn create_domain(message: &CreateDomainRequest, suffix: &DomainSuffix) -> Parsed<DomainOf> {
+    let mut violations = Violations::new();
+    let directory = violations.name("parent", &message.parent, DIRECTORY);
+    violations.request_id(&message.request_id);
+    let name = DomainName::to_add(&message.domain_id, suffix).map_err(|wrong| {
+        let told = match wrong {
+            NotAddable::PublicSuffix => ErrorReason::PublicSuffix,
+            NotAddable::Name | NotAddable::Address | NotAddable::OwnSuffix => ErrorReason::DomainInvalid,
+        };
+        violations.add_reason("domain_id", wrong.to_string(), reason(told));
+    });
+    violations.finish()?;
+    Ok(DomainOf { directory: directory.expect(COMPLETE), name: name.expect(COMPLETE) })
+}
+
+pub(super) fn domain_name(name: &str) -> Parsed<DomainOf> {
+    domain_to_change(name, "")
+}
+
+pub(super) fn domain_to_change(name: &str, request_id: &str) -> Parsed<DomainOf> {
+    let mut violations = Violations::new();
+    let named = violations.nested_name("name", name, DOMAIN);
+    violations.request_id(request_id);
+    violations.finish()?;
+    let (directory, name) = named.expect(COMPLETE);
+    Ok(DomainOf { directory, name })
+}
+
+pub(super) fn delete_domain(message: DeleteDomainRequest) -> Parsed<DeleteDomain> {
+    let domain = domain_to_change(&message.name, &message.request_id)?;
+    Ok(DeleteDomain { domain, etag: Etag::received(message.etag), allow_missing: message.allow_missing })
+}
+
+pub(super) fn list_domains(message: ListDomainsRequest) -> Parsed<(DirectoryId, Page)> {
+    in_pages(&message.parent, message.page_size, message.page_token)
+}
+
 pub(super) fn page(size: i32, token: String) -> Parsed<Page> {
     let mut violations = Violations::new();
     let size = page_size(&mut violations, size);
@@ -106,11 +144,15 @@ pub(super) fn lien_name(name: &str) -> Parsed<(DirectoryId, LienId)> {
 }
 
 pub(super) fn list_liens(message: ListLiensRequest) -> Parsed<(DirectoryId, Page)> {
+    in_pages(&message.parent, message.page_size, message.page_token)
+}
+
+fn in_pages(parent: &str, size: i32, token: String) -> Parsed<(DirectoryId, Page)> {
     let mut violations = Violations::new();
-    let directory = violations.name("parent", &message.parent, DIRECTORY);
-    let size = page_size(&mut violations, message.page_size);
+    let directory = violations.name("parent", parent, DIRECTORY);
+    let size = page_size(&mut violations, size);
     violations.finish()?;
-    Ok((directory.expect(COMPLETE), Page { size: size.expect(COMPLETE), token: message.page_token }))
+    Ok((directory.expect(COMPLETE), Page { size: size.expect(COMPLETE), token }))
 }
 
 pub(super) fn delete_lien(message: &DeleteLienRequest) -> Parsed<DeleteLien> {

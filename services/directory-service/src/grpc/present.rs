@@ -1,11 +1,12 @@
 //! From the domain's values to messages; nothing is decided here.
 
 use api::directory::v1::directory::State as WireState;
-use api::directory::v1::{self, DirectorySettings};
+use api::directory::v1::{self, DirectorySettings, DomainCheckResult, DomainState, DomainVerification};
 use kernel::{DirectoryId, Etag};
 use runtime::wire::timestamp;
 
 use crate::domain::directory::{AgreementType, Directory, State};
+use crate::domain::directory_domain::{CheckResult, Domain, Seen, State as StateOfDomain};
 use crate::domain::lien::{Blocker, Lien};
 
 /// A directory.
@@ -46,6 +47,47 @@ const fn agreement_type(agreement: AgreementType) -> v1::AgreementType {
     match agreement {
         AgreementType::SelfService => v1::AgreementType::SelfService,
         AgreementType::Enterprise => v1::AgreementType::Enterprise,
+    }
+}
+
+/// A domain of a directory.
+pub(super) fn domain(seen: Seen) -> v1::Domain {
+    let Seen { directory, domain, initial, primary } = seen;
+    v1::Domain {
+        name: format!("directories/{directory}/domains/{}", domain.name),
+        state: domain_state(domain.state).into(),
+        initial,
+        primary,
+        verification: verification(&domain),
+        create_time: Some(timestamp(domain.create_time)),
+        verify_time: domain.verify_time.map(timestamp),
+        etag: Etag::of(domain.revision).into(),
+        revision: domain.revision,
+    }
+}
+
+fn verification(domain: &Domain) -> Option<DomainVerification> {
+    let challenge = domain.challenge.as_ref()?;
+    let result = domain.last_check.map_or(DomainCheckResult::Unspecified, |check| match check.result {
+        CheckResult::RecordMissing => DomainCheckResult::RecordMissing,
+        CheckResult::RecordMismatch => DomainCheckResult::RecordMismatch,
+        CheckResult::DnsUnavailable => DomainCheckResult::DnsUnavailable,
+    });
+    Some(DomainVerification {
+        record_type: "TXT".to_owned(),
+        record_name: domain.name.to_string(),
+        record_value: challenge.record_value.clone(),
+        expire_time: Some(timestamp(challenge.expire_time)),
+        last_check_time: domain.last_check.map(|check| timestamp(check.time)),
+        last_check_result: result.into(),
+    })
+}
+
+const fn domain_state(state: StateOfDomain) -> DomainState {
+    match state {
+        StateOfDomain::Pending => DomainState::Pending,
+        StateOfDomain::Verified => DomainState::Verified,
+        StateOfDomain::Failed => DomainState::Failed,
     }
 }
 

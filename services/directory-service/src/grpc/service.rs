@@ -1,17 +1,16 @@
-//! The handlers of the three services: caller, parse, use case, present (S11).
+//! The handlers of directories and liens, and the three services together: caller, parse, use case, present (S11).
 
 use std::sync::Arc;
 
 use api::directory::v1::directory_service_server::{self, DirectoryService, DirectoryServiceServer};
-use api::directory::v1::domain_service_server::{self, DomainService, DomainServiceServer};
+use api::directory::v1::domain_service_server::{self, DomainServiceServer};
 use api::directory::v1::lien_service_server::{self, LienService, LienServiceServer};
 use api::directory::v1::{
     AbandonDirectoryRequest, AbandonDirectoryResponse, ActivateDirectoryRequest, ActivateDirectoryResponse,
     CreateDirectoryRequest, CreateDirectoryResponse, CreateLienRequest, CreateLienResponse,
-    DeleteLienRequest, DeleteLienResponse, DomainState, GetDirectoryRequest, GetDirectoryResponse,
-    GetLienRequest, GetLienResponse, ListDirectoriesRequest, ListDirectoriesResponse, ListLiensRequest,
-    ListLiensResponse, ListMyDirectoriesRequest, ListMyDirectoriesResponse, ResolveDomainRequest,
-    ResolveDomainResponse,
+    DeleteLienRequest, DeleteLienResponse, GetDirectoryRequest, GetDirectoryResponse, GetLienRequest,
+    GetLienResponse, ListDirectoriesRequest, ListDirectoriesResponse, ListLiensRequest, ListLiensResponse,
+    ListMyDirectoriesRequest, ListMyDirectoriesResponse,
 };
 use runtime::edge::Edge;
 use runtime::server::{MOST_MESSAGE_BYTES, Routes};
@@ -28,7 +27,7 @@ const ABANDON_DIRECTORY: &str = "/tenure.directory.v1.DirectoryService/AbandonDi
 const CREATE_LIEN: &str = "/tenure.directory.v1.LienService/CreateLien";
 const DELETE_LIEN: &str = "/tenure.directory.v1.LienService/DeleteLien";
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 /// What the handlers need.
 pub(crate) struct Handler {
@@ -143,20 +142,6 @@ impl DirectoryService for Handler {
             let (directories, next_page_token) = self.use_cases.list_my_directories(&caller, &page).await?;
             let directories = directories.into_iter().map(present::directory).collect();
             Ok::<_, Refused>(ListMyDirectoriesResponse { directories, next_page_token })
-        };
-        self.edge.answer(result.await)
-    }
-}
-
-#[tonic::async_trait]
-impl DomainService for Handler {
-    async fn resolve_domain(&self, request: Request<ResolveDomainRequest>) -> Answer<ResolveDomainResponse> {
-        let caller = self.edge.caller(&request)?;
-        let result = async {
-            let domain = parse::domain(&request.get_ref().domain)?;
-            let directory = self.use_cases.resolve_domain(&caller, &domain).await?;
-            let directory = format!("directories/{directory}");
-            Ok::<_, Refused>(ResolveDomainResponse { directory, state: DomainState::Verified.into() })
         };
         self.edge.answer(result.await)
     }

@@ -132,6 +132,25 @@ pub(crate) async fn update_state<P: Permission>(
     Ok(())
 }
 
+/// Writes the primary domain of the locked directory as it is after a step (D-11).
+pub(crate) async fn update_primary_domain<P: Permission>(
+    tx: &mut Tx,
+    permit: &Permit<P>,
+    _locked: &Locked,
+    after: &Directory,
+) -> Result<(), StoreError> {
+    let update = "UPDATE directories SET primary_domain = $2, update_time = $3, revision = $4 WHERE id = $1";
+    defer!(
+        tx,
+        update,
+        permit.directory().uuid(),
+        after.primary_domain.as_str(),
+        after.update_time.micros(),
+        after.revision
+    )?;
+    Ok(())
+}
+
 impl Row {
     fn read(self) -> Result<Directory, StoreError> {
         let name = |text: String| text.try_into().map_err(|_| StoreError::Corrupt("domain"));

@@ -8,7 +8,7 @@ use kernel::{DirectoryId, LienId, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::domain::lien::{Before, Claim, Guarded, Lien};
+use crate::domain::lien::{Before, Claim, Guarded, Lien, Restriction};
 use crate::store::directories::Locked;
 
 #[derive(FromRow)]
@@ -77,6 +77,29 @@ pub(crate) async fn find(
     let row: Option<Row> =
         on!(tx, |c| sqlx::query_as(select).bind(directory.uuid()).bind(id.uuid()).fetch_optional(c).await)?;
     row.map(Row::read).transpose()
+}
+
+/// The liens on something of the locked directory, which restrict what is named.
+pub(crate) async fn restricting(
+    tx: &mut Tx,
+    locked: &Locked,
+    guarded: &Guarded,
+    restriction: Restriction,
+) -> Result<Vec<Lien>, StoreError> {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM liens WHERE directory = $1 AND resource = $2 ORDER BY create_time, id"
+    );
+    let rows: Vec<Row> = on!(tx, |c| sqlx::query_as(select)
+        .bind(locked.directory().id.uuid())
+        .bind(guarded.below())
+        .fetch_all(c)
+        .await)?;
+    let liens = rows.into_iter().map(Row::read);
+    liens
+        .filter(|lien| lien.as_ref().map_or(true, |lien| lien.claim.restrictions.contains(&restriction)))
+        .collect()
 }
 
 /// A page of a directory's liens; a test reads its plan.

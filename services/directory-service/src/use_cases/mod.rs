@@ -5,22 +5,34 @@
 mod abandon_directory;
 mod activate_directory;
 mod create_directory;
+mod create_domain;
 mod create_lien;
+mod delete_domain;
 mod delete_lien;
 mod queries;
+mod rotate_domain_challenge;
+mod set_primary_domain;
 #[cfg(test)]
 mod tests;
+mod verify_domain;
 
-use access::{Call, Caller, Permission, Permit, require_peer, roles};
-use database::Db;
+use access::{Call, Caller, Consistency, Permission, Permit, require, require_peer, roles};
+use database::{Db, Tx};
 use kernel::{Clock, DirectoryId, Refusal, reason};
 use runtime::judge::RemoteJudge;
 use runtime::page_token::PageTokens;
 
+use crate::challenges::Challenges;
 use crate::domain::lien::Actor;
+use crate::domain::refused::Refused;
+use crate::peers::dns::Dns;
 use crate::peers::identity::Identity;
+use crate::store;
+use crate::store::directories::Locked;
 
+pub(crate) use create_domain::DomainOf;
 pub(crate) use create_lien::CreateLien;
+pub(crate) use delete_domain::DeleteDomain;
 pub(crate) use delete_lien::DeleteLien;
 pub(crate) use queries::Page;
 
@@ -35,10 +47,33 @@ pub(crate) struct UseCases {
     pub judge: RemoteJudge,
     /// identity-service.
     pub identity: Identity,
+    /// Where records of domains are looked for.
+    pub dns: Dns,
+    /// What domains are proven by.
+    pub challenges: Challenges,
     /// Where pages begin.
     pub page_tokens: PageTokens,
     /// The current time.
     pub clock: Clock,
+}
+
+impl UseCases {
+    /// The permit of a method by which a directory's administrators write, as identity says now (K3).
+    async fn require_writing<P: Permission>(
+        &self,
+        call: &Call,
+        directory: DirectoryId,
+    ) -> Result<Permit<P>, Refusal> {
+        require(&self.judge, caller_of(call)?, directory, Consistency::Fresh, self.clock.now()).await
+    }
+}
+
+/// Locks the permit's directory, which has to be in use.
+async fn lock_active<P: Permission>(tx: &mut Tx, permit: &Permit<P>) -> Result<Locked, Refused> {
+    let locked = store::directories::lock(tx, permit).await?;
+    let locked = locked.ok_or_else(|| Refused::DirectoryNotFound(permit.directory()))?;
+    locked.directory().require_active()?;
+    Ok(locked)
 }
 
 /// The caller of a writing method; each of ours needs a token.

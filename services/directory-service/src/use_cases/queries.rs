@@ -1,13 +1,14 @@
 //! Get and List: a right, a read transaction, rows, an answer; nothing is changed.
 
-use access::permission::{ListDirectories, ReadDirectory, ReadLiens, ResolveDomain};
+use access::permission::{ListDirectories, ReadDirectory, ReadDomains, ReadLiens, ResolveDomain};
 use access::{Caller, Consistency, require, require_active};
 use database::read_one;
 use kernel::{DirectoryId, LienId};
 use runtime::page_token::PageRequest;
 
-use super::{UseCases, require_everywhere};
+use super::{DomainOf, UseCases, require_everywhere};
 use crate::domain::directory::{Directory, State};
+use crate::domain::directory_domain::{Domain, Seen};
 use crate::domain::domain_name::DomainName;
 use crate::domain::lien::Lien;
 use crate::domain::refused::Refused;
@@ -15,6 +16,7 @@ use crate::store;
 
 const LIST_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListDirectories";
 const LIST_MY_DIRECTORIES: &str = "/tenure.directory.v1.DirectoryService/ListMyDirectories";
+const LIST_DOMAINS: &str = "/tenure.directory.v1.DomainService/ListDomains";
 const LIST_LIENS: &str = "/tenure.directory.v1.LienService/ListLiens";
 
 /// Which part of a list is asked for.
@@ -86,6 +88,37 @@ impl UseCases {
         require_everywhere::<ResolveDomain>(caller, domain.as_str())?;
         let directory = read_one!(self.db, |tx| store::domains::resolve(tx, domain).await)?;
         directory.ok_or_else(|| Refused::DomainNotFound(domain.clone()))
+    }
+
+    /// `GetDomain`.
+    pub(crate) async fn get_domain(&self, caller: &Caller, named: &DomainOf) -> Result<Seen, Refused> {
+        self.require_reading::<ReadDomains>(caller, named.directory).await?;
+        let missing = || Refused::DomainNotFound(named.name.clone());
+        let mut tx = self.db.read().await?;
+        let directory = store::directories::find(&mut tx, named.directory).await?.ok_or_else(missing)?;
+        let domain = store::domains::find(&mut tx, named.directory, &named.name).await?;
+        Ok(domain.ok_or_else(missing)?.seen_in(&directory))
+    }
+
+    /// `ListDomains`.
+    pub(crate) async fn list_domains(
+        &self,
+        caller: &Caller,
+        directory: DirectoryId,
+        page: &Page,
+    ) -> Result<Part<Seen>, Refused> {
+        self.require_reading::<ReadDomains>(caller, directory).await?;
+        let actor = caller.actor();
+        let request =
+            PageRequest { method: LIST_DOMAINS, actor: &actor, directory: Some(directory), scope: &[] };
+        let after = self.page_tokens.after_key(&request, &page.token)?;
+        let mut tx = self.db.read().await?;
+        let found = store::directories::find(&mut tx, directory).await?;
+        let found = found.ok_or(Refused::DirectoryNotFound(directory))?;
+        let rows = store::domains::page(&mut tx, directory, after, page.size + 1).await?;
+        let key = |domain: &Domain| (domain.create_time.micros(), domain.name.to_string());
+        let (domains, next) = self.page_tokens.cut(&request, rows, page.size, key);
+        Ok((domains.into_iter().map(|domain| domain.seen_in(&found)).collect(), next))
     }
 
     /// `GetLien`.

@@ -19,8 +19,10 @@ use test_support::clock::ManualClock;
 use test_support::database::TestDatabase;
 
 use super::UseCases;
+use crate::challenges::Challenges;
 use crate::domain::directory::{AgreementType, Directory, NewDirectory, Settings};
 use crate::domain::refused::Refused;
+use crate::peers::dns::Dns;
 use crate::peers::identity::Identity;
 
 const CREATE: &str = "/tenure.directory.v1.DirectoryService/CreateDirectory";
@@ -56,6 +58,8 @@ impl World {
             db: database.db.clone(),
             judge: RemoteJudge::new(nobody.clone(), clock.clock()),
             identity: Identity::new(nobody),
+            dns: Dns::new(&[]),
+            challenges: Challenges::new(&key),
             page_tokens: PageTokens::new(&key, clock.clock()),
             clock: clock.clock(),
         };

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod domain_rules;
+mod domains;
+mod fake_dns;
 mod fake_identity;
 
 use std::time::Duration;
@@ -11,7 +14,6 @@ use access::service_key::PrivateKey;
 use access::token::{AUDIENCE, Trust};
 use api::directory::v1::directory::State;
 use api::directory::v1::directory_service_client::DirectoryServiceClient;
-use api::directory::v1::domain_service_client::DomainServiceClient;
 use api::directory::v1::lien_service_client::LienServiceClient;
 use api::directory::v1::{
     AbandonDirectoryRequest, ActivateDirectoryRequest, AgreementType, CreateDirectoryRequest,
@@ -22,6 +24,7 @@ use api::directory::v1::{
 use api::identity::v1::{Decision, DenialReason};
 use database::on;
 use directory_service::{Deps, build, check_suffix, migrations};
+use fake_dns::FakeDns;
 use fake_identity::{FakeIdentity, ISSUER, Spoil};
 use kernel::{DirectoryId, new_ids};
 use runtime::edge::WriteLimits;
@@ -36,6 +39,7 @@ use tonic_types::StatusExt as _;
 struct World {
     peer: Peer,
     identity: FakeIdentity,
+    dns: FakeDns,
     keys: [PrivateKey; 3],
     clock: ManualClock,
     database: TestDatabase,
@@ -47,6 +51,7 @@ impl World {
     async fn new() -> Self {
         let database = test_support::database::fresh("directory", &migrations()).await;
         let (clock, identity) = (ManualClock::default(), FakeIdentity::new());
+        let dns = FakeDns::new().await;
         let [own, of_identity, of_subscription] = [0; 3].map(|_| PrivateKey::generate().unwrap());
         let operator = PrivateKey::generate().unwrap();
         let services = [(Service::Identity, &of_identity), (Service::Subscription, &of_subscription)];
@@ -63,11 +68,12 @@ impl World {
             issuer: ISSUER.to_owned(),
             identity: identity.peer().as_service(Service::Directory, own, Service::Identity, clock.clock()),
             initial_domain_suffix: "Tenure.Internal".to_owned(),
+            dns_servers: vec![dns.address],
             write_limits: WriteLimits::default(),
         });
         assert_eq!((built.parts.names.len(), built.workers.len()), (3, 2));
         let peer = Peer::in_process(layered(built.parts, &Limits::default()));
-        Self { peer, identity, keys: [of_identity, of_subscription, operator], clock, database }
+        Self { peer, identity, dns, keys: [of_identity, of_subscription, operator], clock, database }
     }
 
     fn directories(&self) -> DirectoryServiceClient<Peer> {
@@ -190,8 +196,7 @@ async fn identity_makes_a_directory_and_its_members_read_it() {
     };
     assert_eq!(active, expected);
     let resolve = ResolveDomainRequest { domain: "CONTOSO.Tenure.internal".to_owned() };
-    let mut domains = DomainServiceClient::new(world.peer.clone());
-    let resolved = domains.resolve_domain(world.identity(resolve)).await.unwrap().into_inner();
+    let resolved = world.domains().resolve_domain(world.identity(resolve)).await.unwrap().into_inner();
     assert_eq!((&resolved.directory, resolved.state()), (&active.name, DomainState::Verified));
 }
 
@@ -245,8 +250,9 @@ async fn k_36_a_service_calls_what_the_table_lists_and_nothing_else() {
     let active = world.active("contoso").await;
     let create = world.directories().create_directory(world.subscription(contoso("fabrikam"))).await;
     let list = world.directories().list_directories(world.identity(ListDirectoriesRequest::default())).await;
-    let lien = world.liens().create_lien(world.identity(lien_on(&active.name))).await;
-    assert_eq!([reason(create), reason(list), reason(lien)], ["PERMISSION_DENIED"; 3]);
+    let resolve = ResolveDomainRequest { domain: active.initial_domain.clone() };
+    let resolve = world.domains().resolve_domain(world.subscription(resolve)).await;
+    assert_eq!([reason(create), reason(list), reason(resolve)], ["PERMISSION_DENIED"; 3]);
     // Not even an operator makes a directory that nobody can sign in to.
     let create = world.directories().create_directory(world.operator(contoso("fabrikam"))).await;
     assert_eq!(reason(create), "PERMISSION_DENIED");

@@ -103,10 +103,11 @@ async fn a_page_token_is_good_for_its_own_list_and_caller_only() {
 #[tokio::test]
 async fn k_32_every_list_is_read_from_an_index_in_its_order() {
     let world = World::new().await;
-    for (select, index) in [
-        (store::directories::PAGE, "directories_by_create_time"),
-        (store::liens::PAGE, "liens_by_create_time"),
+    for (select, index, order) in [
+        (store::directories::PAGE, "directories_by_create_time", "create_time, id"),
+        (store::domains::PAGE, "domains_by_create_time", "create_time, domain"),
+        (store::liens::PAGE, "liens_by_create_time", "create_time, id"),
     ] {
-        test_support::plan::assert_seeks(&world.database.db, select, index, "create_time, id").await;
+        test_support::plan::assert_seeks(&world.database.db, select, index, order).await;
     }
 }
