@@ -15,6 +15,8 @@ const LISTED: &[&str] = &[
     "libs/database/src/sequencer.rs: commit_bookkeeping",
     // Rows whose time is over: records, sessions, sign-ups, throttles.
     "libs/database/src/sweep.rs: commit_bookkeeping",
+    // Letting go of a hold on a domain that no name has any more (K11).
+    "services/identity-service/src/use_cases/domain_holds.rs: commit_bookkeeping",
     // Giving up what a refused attempt of a sign-up may have made (K18).
     "services/identity-service/src/use_cases/end_sign_up.rs: commit_bookkeeping",
     // Keys that identity signs with; nobody asks for them (K21).

@@ -21,6 +21,8 @@ const REVIEWED: &[&str] = &[
     "identity-service → tenure.directory.v1.DirectoryService/CreateDirectory",
     "identity-service → tenure.directory.v1.DirectoryService/GetDirectory",
     "identity-service → tenure.directory.v1.DomainService/ResolveDomain",
+    "identity-service → tenure.directory.v1.LienService/CreateLien",
+    "identity-service → tenure.directory.v1.LienService/DeleteLien",
     "subscription-service → tenure.directory.v1.DirectoryService/GetDirectory",
     "subscription-service → tenure.directory.v1.LienService/CreateLien",
     "subscription-service → tenure.directory.v1.LienService/DeleteLien",

@@ -5,5 +5,6 @@ mod broken_identity;
 mod demo_tells_the_truth;
 mod know_your_role;
 mod office365_joins_azure_directory;
+mod own_domain;
 mod refusals;
 mod telling_nothing;

@@ -25,6 +25,8 @@ pub const BETWEEN_SERVICES: &[(Service, &str)] = &[
     (Service::Identity, "/tenure.directory.v1.DirectoryService/CreateDirectory"),
     (Service::Identity, "/tenure.directory.v1.DirectoryService/GetDirectory"),
     (Service::Identity, "/tenure.directory.v1.DomainService/ResolveDomain"),
+    (Service::Identity, "/tenure.directory.v1.LienService/CreateLien"),
+    (Service::Identity, "/tenure.directory.v1.LienService/DeleteLien"),
     (Service::Subscription, "/tenure.directory.v1.DirectoryService/GetDirectory"),
     (Service::Subscription, "/tenure.directory.v1.LienService/CreateLien"),
     (Service::Subscription, "/tenure.directory.v1.LienService/DeleteLien"),

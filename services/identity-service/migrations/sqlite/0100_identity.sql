@@ -32,6 +32,8 @@ CREATE TABLE users (
     update_time INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     principal_revision INTEGER NOT NULL,
+    -- K11: the reason of the hold on the name's domain; empty under the initial one, which nobody can delete.
+    domain_hold TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (directory, id)
 ) STRICT;
 -- P-7: a user principal name is unique among those who are not deleted.
@@ -43,6 +45,7 @@ CREATE INDEX users_by_state ON users (directory, state, create_time, id);
 CREATE INDEX users_by_user_type ON users (directory, user_type, create_time, id);
 CREATE INDEX users_by_display_name ON users (directory, display_name_key);
 CREATE INDEX users_by_directory_and_upn_key ON users (directory, upn_key);
+CREATE INDEX users_by_domain_hold ON users (directory, domain_hold) WHERE domain_hold <> '' AND state <> 'DELETED';
 CREATE INDEX users_by_home ON users (home_directory, home_user, create_time);
 
 CREATE TABLE credentials (

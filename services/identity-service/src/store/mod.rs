@@ -2,6 +2,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod directories;
+pub(crate) mod domain_holds;
 pub(crate) mod role_assignments;
 pub(crate) mod sessions;
 pub(crate) mod sign_ups;

@@ -9,6 +9,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::After;
+use super::domain_holds::DomainLocked;
 use crate::domain::user::{Membership, User, UserState, UserType};
 use crate::domain::user_principal_name;
 
@@ -67,18 +68,21 @@ fn principal(directory: Uuid, user: Uuid) -> Principal {
     Principal::User(DirectoryId::from_uuid(directory), UserId::from_uuid(user))
 }
 
-/// Adds a person; says whether the name was free (U-03), which the database decides.
+/// Adds a person; says whether the name was free (U-03), which the database decides. A name under another domain than
+/// the initial one comes with the lock on that domain's hold (K11).
 ///
 /// An id that is taken without a record of its request is a request id used again (K39).
 pub(crate) async fn insert(
     tx: &mut Tx,
     permit: &Permit<CreateUsers>,
     user: &User,
+    domain: Option<&DomainLocked<'_>>,
 ) -> Result<bool, StoreError> {
     let insert = "INSERT INTO users (directory, id, user_principal_name, upn_key, display_name, display_name_key,
             given_name, family_name, mail, region_code, language_code, state, user_type, home_directory, home_user,
-            password_change_required, last_sign_in_time, create_time, update_time, revision, principal_revision)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL, $17, $17, $18, 1)
+            password_change_required, last_sign_in_time, create_time, update_time, revision, principal_revision,
+            domain_hold)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL, $17, $17, $18, 1, $19)
         ON CONFLICT (directory, upn_key) WHERE state <> 'DELETED' DO NOTHING";
     let home = user.home_user.and_then(|home| Some((home.directory().uuid(), home.user()?.uuid())));
     let inserted = on!(tx, |c| sqlx::query(insert)
@@ -100,6 +104,7 @@ pub(crate) async fn insert(
         .bind(user.password_change_required)
         .bind(user.create_time.micros())
         .bind(user.revision)
+        .bind(domain.map_or("", DomainLocked::reason))
         .execute(c)
         .await
         .map(|done| done.rows_affected()));
@@ -327,7 +332,7 @@ mod tests {
         let fill = "INSERT INTO users SELECT '1d7e1f2a-3b4c-4d5e-8f90-a1b2c3d4e5f6', md5('id' || n)::uuid,
             md5('u' || n), md5('u' || n), md5('d' || n), md5('d' || n), '', '', '', '', '',
             CASE n % 3 WHEN 0 THEN 'ACTIVE' WHEN 1 THEN 'DISABLED' ELSE 'DELETED' END,
-            CASE n % 2 WHEN 0 THEN 'GUEST' ELSE 'MEMBER' END, NULL, NULL, false, NULL, n, n, 1, 1
+            CASE n % 2 WHEN 0 THEN 'GUEST' ELSE 'MEMBER' END, NULL, NULL, false, NULL, n, n, 1, 1, ''
             FROM generate_series(1, 5000) AS n";
         plan::filled(&database.db, fill, "ANALYZE users").await;
         let active = |operator| condition("state", operator, "STATE_ACTIVE");

@@ -1,11 +1,13 @@
 //! A directory context that does what a test tells it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use access::{Call, Caller, Service};
 use api::directory::v1::directory_service_server::{DirectoryService, DirectoryServiceServer};
 use api::directory::v1::domain_service_server::{DomainService, DomainServiceServer};
+use api::directory::v1::lien_service_server::{LienService, LienServiceServer};
 use api::directory::v1::*;
 use kernel::{Clock, Reason, Refusal, RequestId, Timestamp, reason};
 use runtime::peer::Peer;
@@ -27,6 +29,8 @@ pub(super) enum Trouble {
     Taken,
     ActivateNotDone,
     AbandonNotDone,
+    LienAnswerLost,
+    LienNotLetGo,
 }
 
 struct State {
@@ -37,7 +41,15 @@ struct State {
     /// Directories by name, in their state; the labels of those that are not deleted are taken.
     directories: HashMap<String, Directory>,
     domains: HashMap<String, String>,
+    /// What each lien that stands guards, and its revision, by name.
+    liens: HashMap<String, (String, i64)>,
+    /// The highest revision that was removed, by what it guarded.
+    removed_liens: HashMap<String, i64>,
+    while_lien_is_taken: Option<Hook>,
 }
+
+/// What happens once, while a peer answers.
+pub(super) type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 #[derive(Clone)]
 pub(super) struct FakeDirectory {
@@ -49,8 +61,17 @@ pub(super) struct FakeDirectory {
 impl FakeDirectory {
     pub(super) fn new(clock: Clock) -> Self {
         let (troubles, by_request) = (Vec::new(), HashMap::new());
-        let (directories, domains) = (HashMap::new(), HashMap::new());
-        let state = State { clock, troubles, by_request, directories, domains };
+        let (directories, domains, liens) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let state = State {
+            clock,
+            troubles,
+            by_request,
+            directories,
+            domains,
+            liens,
+            removed_liens: HashMap::new(),
+            while_lien_is_taken: None,
+        };
         Self { state: Arc::new(Mutex::new(state)), held: Arc::default(), release: Arc::default() }
     }
 
@@ -95,7 +116,8 @@ impl FakeDirectory {
     pub(super) fn peer(&self) -> Peer {
         let (peer, slot) = Peer::later();
         let routes = Routes::new(DirectoryServiceServer::new(self.clone()))
-            .add_service(DomainServiceServer::new(self.clone()));
+            .add_service(DomainServiceServer::new(self.clone()))
+            .add_service(LienServiceServer::new(self.clone()));
         slot.connect(routes.prepare());
         peer
     }
@@ -110,6 +132,26 @@ impl FakeDirectory {
 
     pub(super) fn verify_domain(&self, domain: &str, directory: &str) {
         self.state.lock().unwrap().domains.insert(domain.into(), directory.into());
+    }
+
+    /// Removes a domain, unless a lien guards it; says whether it did.
+    pub(super) fn delete_domain(&self, domain: &str) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let guarded =
+            state.liens.values().any(|(resource, _)| resource.ends_with(&format!("/domains/{domain}")));
+        if !guarded {
+            state.domains.remove(domain);
+        }
+        !guarded
+    }
+
+    /// What the liens that stand guard.
+    pub(super) fn guarded(&self) -> Vec<String> {
+        self.state.lock().unwrap().liens.values().map(|(resource, _)| resource.clone()).collect()
+    }
+
+    pub(super) fn while_lien_is_taken(&self, hook: Hook) {
+        self.state.lock().unwrap().while_lien_is_taken = Some(hook);
     }
 }
 
@@ -236,5 +278,105 @@ impl DomainService for FakeDirectory {
         let mut answer = ResolveDomainResponse { directory: directory.clone(), ..Default::default() };
         answer.set_state(DomainState::Verified);
         Ok(Response::new(answer))
+    }
+
+    async fn create_domain(
+        &self,
+        _: Request<CreateDomainRequest>,
+    ) -> Result<Response<CreateDomainResponse>, Status> {
+        unasked()
+    }
+
+    async fn verify_domain(
+        &self,
+        _: Request<VerifyDomainRequest>,
+    ) -> Result<Response<VerifyDomainResponse>, Status> {
+        unasked()
+    }
+
+    async fn rotate_domain_challenge(
+        &self,
+        _: Request<RotateDomainChallengeRequest>,
+    ) -> Result<Response<RotateDomainChallengeResponse>, Status> {
+        unasked()
+    }
+
+    async fn set_primary_domain(
+        &self,
+        _: Request<SetPrimaryDomainRequest>,
+    ) -> Result<Response<SetPrimaryDomainResponse>, Status> {
+        unasked()
+    }
+
+    async fn get_domain(&self, _: Request<GetDomainRequest>) -> Result<Response<GetDomainResponse>, Status> {
+        unasked()
+    }
+
+    async fn list_domains(
+        &self,
+        _: Request<ListDomainsRequest>,
+    ) -> Result<Response<ListDomainsResponse>, Status> {
+        unasked()
+    }
+
+    async fn delete_domain(
+        &self,
+        _: Request<DeleteDomainRequest>,
+    ) -> Result<Response<DeleteDomainResponse>, Status> {
+        unasked()
+    }
+}
+
+fn unasked<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not asked by identity"))
+}
+
+#[tonic::async_trait]
+impl LienService for FakeDirectory {
+    async fn create_lien(
+        &self,
+        request: Request<CreateLienRequest>,
+    ) -> Result<Response<CreateLienResponse>, Status> {
+        let hook = self.state.lock().unwrap().while_lien_is_taken.take();
+        if let Some(hook) = hook {
+            hook().await;
+        }
+        let CreateLienRequest { parent, lien, .. } = request.into_inner();
+        let mut lien = lien.unwrap();
+        let mut state = self.state.lock().unwrap();
+        let domain = lien.resource.rsplit('/').next().unwrap();
+        if !state.domains.contains_key(domain) {
+            return Err(refused(&Refusal::not_found(Reason::new("DOMAIN_NOT_FOUND"), domain)));
+        }
+        assert_eq!(lien.restrictions, ["directory.domains.delete"]);
+        let id = kernel::new_ids::derive(&[&lien.resource, &lien.origin, &lien.revision.to_string()]);
+        lien.name = format!("{parent}/liens/{id}");
+        if let Some(removed) = state.removed_liens.get(&lien.resource).filter(|one| lien.revision <= **one) {
+            let refusal = Refusal::failed_precondition(Reason::new("LIEN_REMOVED"), "removed");
+            return Err(refused(&refusal.with("removed_revision", removed)));
+        }
+        state.liens.insert(lien.name.clone(), (lien.resource.clone(), lien.revision));
+        state.has(Trouble::LienAnswerLost)?;
+        Ok(Response::new(CreateLienResponse { lien: Some(lien) }))
+    }
+
+    async fn delete_lien(
+        &self,
+        request: Request<DeleteLienRequest>,
+    ) -> Result<Response<DeleteLienResponse>, Status> {
+        let mut state = self.state.lock().unwrap();
+        state.has(Trouble::LienNotLetGo)?;
+        if let Some((resource, revision)) = state.liens.remove(&request.get_ref().name) {
+            state.removed_liens.insert(resource, revision);
+        }
+        Ok(Response::new(DeleteLienResponse {}))
+    }
+
+    async fn get_lien(&self, _: Request<GetLienRequest>) -> Result<Response<GetLienResponse>, Status> {
+        unasked()
+    }
+
+    async fn list_liens(&self, _: Request<ListLiensRequest>) -> Result<Response<ListLiensResponse>, Status> {
+        unasked()
     }
 }

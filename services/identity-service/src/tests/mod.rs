@@ -4,6 +4,7 @@
 
 mod decisions;
 mod directory;
+mod domain_holds;
 mod limits;
 pub(crate) mod plan;
 mod rights;

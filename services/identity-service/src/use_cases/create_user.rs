@@ -7,6 +7,7 @@ use database::{change_log, idempotency, read_one, retry};
 use kernel::{DirectoryId, UserId};
 
 use super::UseCases;
+use super::domain_holds::HeldDomain;
 use crate::domain::directory::require_active;
 use crate::domain::refused::Refused;
 use crate::domain::user::{FirstPassword, Profile, User};
@@ -22,6 +23,15 @@ pub(crate) struct CreateUser {
     /// Without one the person cannot sign in.
     pub(crate) password: Option<FirstPassword>,
     pub(crate) validate_only: bool,
+}
+
+/// All that the transaction needs from before it.
+struct Ready<'a> {
+    command: &'a CreateUser,
+    /// The domain of the name, unless it is the initial one.
+    held: Option<HeldDomain>,
+    /// Of the password, where there is one.
+    hash: Option<String>,
 }
 
 impl UseCases {
@@ -43,12 +53,17 @@ impl UseCases {
         };
         if command.validate_only {
             judge().await?;
-            self.check_domain(command).await?;
+            if let Some(domain) = self.own_domain(command).await? {
+                self.require_verified(&domain, command.directory).await?;
+            }
             return self.validate_user(call, command).await;
         }
         idempotency::once(&self.db, call, || async {
             judge().await?;
-            self.check_domain(command).await?;
+            let held = match self.own_domain(command).await? {
+                Some(domain) => Some(self.hold_domain(command.directory, domain).await?),
+                None => None,
+            };
             let hash = match &command.password {
                 Some(first) => {
                     let turn = self.hasher.turn(self.hasher.place()?).await?;
@@ -58,7 +73,8 @@ impl UseCases {
             };
             // Judged again after peers and hashing, which may have taken longer than a permit is good for (K7).
             let permit = judge().await?;
-            retry(call, || self.create_user_once(call, &permit, command, hash.as_deref())).await
+            let ready = Ready { command, held, hash };
+            retry(call, || self.create_user_once(call, &permit, &ready)).await
         })
         .await
     }
@@ -67,19 +83,23 @@ impl UseCases {
         &self,
         call: &Call,
         permit: &Permit<CreateUsers>,
-        command: &CreateUser,
-        hash: Option<&str>,
+        ready: &Ready<'_>,
     ) -> Result<User, Refused> {
         let mut tx = self.db.write().await?;
         if let Some(recorded) = idempotency::claim(&mut tx, call).await? {
             return Ok(recorded);
         }
         require_active(permit.directory(), store::directories::find(&mut tx, permit.directory()).await?)?;
-        let user = new_user(call, command);
-        if !store::users::insert(&mut tx, permit, &user).await? {
+        // P-7: while this is locked, nobody lets go of what keeps the domain.
+        let locked = match &ready.held {
+            Some(held) => Some(store::domain_holds::lock(&mut tx, permit, &held.reason, held.lien).await?),
+            None => None,
+        };
+        let user = new_user(call, ready.command);
+        if !store::users::insert(&mut tx, permit, &user, locked.as_ref()).await? {
             return Err(Refused::UserPrincipalNameTaken(user.user_principal_name));
         }
-        if let Some(hash) = hash {
+        if let Some(hash) = &ready.hash {
             store::credentials::insert(&mut tx, permit, user.id, hash, call.now).await?;
         }
         let change = Change {
@@ -105,23 +125,21 @@ impl UseCases {
         }
     }
 
-    /// U-03, P-7: the domain is verified in this directory; its initial domain is known here, others are asked about.
-    async fn check_domain(&self, command: &CreateUser) -> Result<(), Refused> {
+    /// The domain of the name, where it is another than the initial one: that is known here, others are asked about
+    /// (U-03, P-7).
+    async fn own_domain(&self, command: &CreateUser) -> Result<Option<String>, Refused> {
         let domain = command.name.domain();
         // The transaction looks at the directory's state once more.
         if self.initial_domains.get(&command.directory).is_some_and(|initial| *initial == *domain) {
-            return Ok(());
+            return Ok(None);
         }
         let known = read_one!(self.db, |tx| store::directories::find(tx, command.directory).await)?;
         let known = require_active(command.directory, known)?;
-        if domain == known.initial_domain {
-            self.initial_domains.insert(command.directory, domain.into());
-            Ok(())
-        } else if self.directory.is_verified(&domain, command.directory).await? {
-            Ok(())
-        } else {
-            Err(Refused::DomainNotVerified(domain))
+        if domain != known.initial_domain {
+            return Ok(Some(domain));
         }
+        self.initial_domains.insert(command.directory, domain.into());
+        Ok(None)
     }
 }
 

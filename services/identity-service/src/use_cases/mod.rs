@@ -6,6 +6,7 @@ pub(crate) mod check_directory_role;
 pub(crate) mod create_role_assignment;
 pub(crate) mod create_user;
 pub(crate) mod delete_role_assignment;
+pub(crate) mod domain_holds;
 mod end_sign_up;
 pub(crate) mod me;
 pub(crate) mod refresh_session;
@@ -20,11 +21,12 @@ use std::time::Duration;
 
 use access::permission::ReadRoleAssignments;
 use access::service_key::PrivateKey;
-use access::{Caller, Consistency, require};
+use access::{Caller, Consistency, Service, require};
 use aws_lc_rs::hmac;
 use database::Db;
 use kernel::{Clock, Code, DirectoryId, Ids};
 use quick_cache::sync::Cache;
+use runtime::holds::Holds;
 
 use crate::Settings;
 use crate::domain::refused::Refused;
@@ -48,6 +50,7 @@ pub(crate) struct UseCases {
     pub(crate) keys: SigningKeys,
     pub(crate) tokens: Tokens,
     pub(crate) directory: DirectoryPeer,
+    holds: Holds,
     pub(crate) settings: Settings,
     throttle: hmac::Key,
     /// Initial domains that were read: a directory keeps its own for ever (D-10).
@@ -72,6 +75,7 @@ impl UseCases {
             hasher: PasswordHasher::new(settings.hash_queue),
             tokens: Tokens::new(keys.clone(), deps.ids.clone(), deps.issuer.clone(), key, lifetime),
             keys,
+            holds: Holds::new(deps.db.clone(), deps.clock.clone(), deps.directory.clone(), Service::Identity),
             directory,
             settings,
             throttle: throttle_key(key),

@@ -319,7 +319,7 @@ pub(super) async fn insert_first_user(
         expire_time: None,
         revision: 1,
     };
-    let inserted = store::users::insert(tx, &create, user).await?
+    let inserted = store::users::insert(tx, &create, user, None).await?
         && store::role_assignments::insert(tx, &assign, &assignment).await?;
     if !inserted {
         return Err(Refused::Defect("a new directory is not empty"));

@@ -1,6 +1,9 @@
-//! What is done without a caller: positions of the change log, sign-ups that nobody finished, keys, sweeps.
+//! What is done without a caller: positions of the change log, sign-ups that nobody finished, domains that no name has,
+//! keys, sweeps.
 //!
-//! Each duty asks the database what there is to do; none keeps anything in the process (K13).
+//! Each duty asks the database what there is to do; none keeps anything in the process (K13) but how far a round is.
+
+mod release_domains;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +33,13 @@ pub(crate) fn all(use_cases: &Arc<UseCases>) -> Vec<Worker> {
         let use_cases = Arc::clone(use_cases);
         Worker::new(name, every, move || work(Arc::clone(&use_cases)))
     };
+    let rounds = Arc::new(release_domains::Rounds::new());
+    let for_domains = Arc::clone(use_cases);
     vec![
+        Worker::new("identity: release domains", Duration::from_mins(1), move || {
+            let (use_cases, rounds) = (Arc::clone(&for_domains), Arc::clone(&rounds));
+            async move { rounds.run_once(&use_cases).await }
+        }),
         duties::sequence_changes("identity: sequence changes", &use_cases.db, &use_cases.clock),
         duty("identity: finish sign-ups", Duration::from_secs(30), |all| Box::pin(finish_sign_ups(all))),
         duty("identity: rotate signing keys", Duration::from_hours(1), |all| {
